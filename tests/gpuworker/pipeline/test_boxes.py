@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from gpuworker.pipeline.boxes import areas, covered_share, iou, nms, visible_share
+
+PICTURE = np.array([0.0, 0.0, 100.0, 100.0])
+NONE = np.zeros((0, 4))
+
+
+def test_iou_of_half_overlapping_boxes_is_a_third():
+    a = np.array([[0, 0, 10, 10]], np.float32)
+    b = np.array([[5, 0, 15, 10], [0, 0, 10, 10], [10, 0, 20, 10], [50, 50, 60, 60]], np.float32)
+    assert iou(a, b) == pytest.approx(np.array([[1 / 3, 1.0, 0.0, 0.0]]))
+
+
+def test_iou_of_nothing_has_no_rows():
+    assert iou(NONE, np.ones((3, 4))).shape == (0, 3)
+
+
+def test_iou_of_boxes_without_area_is_zero():
+    assert iou(np.zeros((1, 4)), np.zeros((1, 4))) == pytest.approx(np.zeros((1, 1)))
+
+
+def test_areas_of_an_inverted_box_is_zero():
+    assert areas(np.array([[10, 10, 0, 20], [0, 0, 2, 3]])) == pytest.approx(np.array([0.0, 6.0]))
+
+
+def test_nms_keeps_the_most_confident_of_duplicates():
+    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [50, 50, 60, 60]], np.float32)
+    assert nms(boxes, np.array([0.5, 0.9, 0.7]), 0.5).tolist() == [1, 2]
+
+
+def test_nms_of_equal_boxes_keeps_the_first():
+    boxes = np.array([[0, 0, 10, 10]] * 3, np.float32)
+    assert nms(boxes, np.array([0.5, 0.5, 0.5]), 0.5).tolist() == [0]
+
+
+def test_nms_of_nothing_is_empty():
+    assert nms(NONE, np.zeros(0), 0.5).tolist() == []
+
+
+def test_nms_chain_keeps_a_box_whose_suppressor_was_suppressed():
+    boxes = np.array([[0, 0, 10, 10], [4, 0, 14, 10], [8, 0, 18, 10]], np.float32)
+    assert nms(boxes, np.array([0.9, 0.8, 0.7]), 0.4).tolist() == [0, 2]
+
+
+def test_covered_share_counts_the_worst_neighbour():
+    boxes = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [8, 0, 18, 10]])
+    assert covered_share(boxes) == pytest.approx(np.array([0.5, 0.7, 0.7]))
+
+
+def test_visible_share_of_a_free_box_is_one():
+    box = np.array([[10.0, 10, 20, 40]])
+    share = visible_share(box, NONE, np.zeros((1, 0), bool), PICTURE, rows=(0.0, 1.0))
+    assert share == pytest.approx(np.ones(1))
+
+
+def test_visible_share_halves_behind_an_occluder_in_front_only():
+    boxes = np.array([[10.0, 10, 22, 40]])
+    occluder = np.array([[16.0, 0, 50, 50]])
+    hidden = visible_share(boxes, occluder, np.ones((1, 1), bool), PICTURE, rows=(0.0, 1.0))
+    behind = visible_share(boxes, occluder, np.zeros((1, 1), bool), PICTURE, rows=(0.0, 1.0))
+    assert (hidden[0], behind[0]) == pytest.approx((0.5, 1.0))
+
+
+def test_visible_share_of_hidden_feet_shows_in_the_lower_fifth_only():
+    boxes = np.array([[10.0, 0, 20, 50]])
+    occluder = np.array([[0.0, 40, 50, 60]])
+    hides = np.ones((1, 1), bool)
+    lower = visible_share(boxes, occluder, hides, PICTURE, rows=(0.8, 1.0))
+    whole = visible_share(boxes, occluder, hides, PICTURE, rows=(0.0, 1.0))
+    assert (lower[0], whole[0]) == pytest.approx((0.0, 0.8))
+
+
+def test_visible_share_of_a_box_cut_by_the_picture_edge():
+    boxes = np.array([[-10.0, 0, 10, 50], [np.nan] * 4])
+    share = visible_share(boxes, NONE, np.zeros((2, 0), bool), PICTURE, rows=(0.0, 1.0))
+    assert share == pytest.approx(np.array([0.5, 0.0]))

@@ -6,7 +6,7 @@ floor plan of the environment (right-handed, metres). A homography always names 
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import Self, cast
 
 import cv2
 import numpy as np
@@ -111,7 +111,7 @@ class CameraModel:
     @cached_property
     def h_world_to_image(self) -> Floats:
         """Give the inverse homography, (3, 3), scaled to a positive third coordinate in view."""
-        return np.linalg.inv(self.h_image_to_world)
+        return np.asarray(np.linalg.inv(self.h_image_to_world), dtype=np.float64)
 
     @cached_property
     def projection(self) -> Floats:
@@ -125,15 +125,13 @@ class CameraModel:
         """
         if self.lens is not None and self.rotation is not None and self.translation_m is not None:
             return self.lens.matrix @ np.column_stack([self.rotation, self.translation_m])
-        return projection_from_homography(
-            self.h_world_to_image, width=self.width, height=self.height
-        )
+        return projection_from_homography(self.h_world_to_image, width=self.width, height=self.height)
 
     @cached_property
     def position_m(self) -> Floats:
         """Give the camera's centre (x, y, z) in metres, (3,)."""
         p = self.projection
-        return -np.linalg.solve(p[:, :3], p[:, 3])
+        return np.asarray(-np.linalg.solve(p[:, :3], p[:, 3]), dtype=np.float64)
 
     def undistort(self, points_px: Floats) -> Floats:
         """Move recorded pixels to where a lens without distortion would show them, (n, 2) -> (n, 2)."""
@@ -149,9 +147,7 @@ class CameraModel:
         if self.lens is None or not self.lens.is_distorting or len(points_px) == 0:
             return points_px
         m = self.lens.matrix
-        normal = np.column_stack(
-            [(points_px - m[:2, 2]) / [m[0, 0], m[1, 1]], np.ones(len(points_px))]
-        )
+        normal = np.column_stack([(points_px - m[:2, 2]) / [m[0, 0], m[1, 1]], np.ones(len(points_px))])
         out, _ = cv2.projectPoints(normal, np.zeros(3), np.zeros(3), m, self.lens.distortion)
         return np.asarray(out, dtype=np.float64).reshape(-1, 2)
 
@@ -302,14 +298,18 @@ def fit_homography(points_px: ArrayLike, points_m: ArrayLike, *, tolerance_m: fl
         if is_collinear(points):
             raise GeometryError(f"the points lie on one line in the {name}: add points beside the line")
     method = 0 if len(src) == MIN_PAIRS else cv2.RANSAC
-    h, mask = cv2.findHomography(src, dst, method, tolerance_m)
-    if h is None or not np.isfinite(h).all() or np.linalg.cond(h) > 1e12:
+    fitted, mask = cv2.findHomography(src, dst, method, tolerance_m)
+    # the stubs do not know that nothing may be found
+    h: Floats = (
+        np.full((3, 3), np.nan) if cast(object, fitted) is None else np.asarray(fitted, dtype=np.float64)
+    )
+    if not np.isfinite(h).all() or np.linalg.cond(h) > 1e12:
         raise GeometryError(
             "no homography fits these point pairs: three of the four are on one line, or pairs are swapped"
         )
     errors = np.linalg.norm(_project_any_side(h, src) - dst, axis=1)
     return HomographyFit(
-        h_image_to_world=np.asarray(h, dtype=np.float64),
+        h_image_to_world=h,
         errors_m=errors,
         inliers=np.asarray(mask, dtype=bool).ravel(),
     )

@@ -1,0 +1,11 @@
+"""Settings of the tests: the same file, with its own secrets and a throw-away data folder."""
+
+import os
+import tempfile
+
+os.environ.setdefault("SECRET_KEY", "a key for tests only, long enough to satisfy everybody who asks")
+os.environ.setdefault("SPOTON_DATA", tempfile.mkdtemp(prefix="spoton-test-"))
+
+from spoton.settings import *  # noqa: F403
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -1,0 +1,283 @@
+"""The live wire format: every message between worker, web and browser, and the names they travel under.
+
+A frame is binary: 4-byte big-endian header length, UTF-8 JSON header, JPEG bytes; its boxes travel inside its
+own header, so picture and boxes cannot drift apart. Everything else is JSON text.
+"""
+
+import json
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import Any, TypeGuard
+
+SUBPROTOCOL = "spoton.v1"
+MAX_CLIENT_MESSAGE_BYTES = 16_384
+MAX_CAMERAS_PER_MESSAGE = 64
+DEMAND_TTL_S = 5  # the worker encodes a tier for this long after somebody last asked for it
+DEMAND_REFRESH_S = 2
+
+_LENGTH = struct.Struct(">I")
+
+
+class CloseCode(IntEnum):
+    """Why the server ends a connection."""
+
+    MALFORMED = 4400
+    UNAUTHENTICATED = 4401
+    FORBIDDEN = 4403
+    NOT_FOUND = 4404
+    TOO_MANY = 4429
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """One quality that frames are published in.
+
+    Attributes:
+        max_width: px; a wider picture is scaled down.
+        jpeg_quality: 1 to 100.
+        max_fps: frames a second and camera.
+    """
+
+    name: str
+    max_width: int
+    jpeg_quality: int
+    max_fps: float
+
+
+TIERS = {
+    tier.name: tier
+    for tier in (
+        Tier("high", max_width=1280, jpeg_quality=80, max_fps=25.0),
+        Tier("medium", max_width=640, jpeg_quality=75, max_fps=12.0),
+        Tier("low", max_width=384, jpeg_quality=60, max_fps=5.0),
+    )
+}
+QUALITIES = ("auto", "high", "low")
+
+
+def state_group(environment_id: int) -> str:
+    """Name the group that gets an environment's positions, events and status."""
+    return f"live.{environment_id}.state"
+
+
+def frames_group(environment_id: int, camera: str, tier: str) -> str:
+    """Name the group that gets one camera's frames in one tier."""
+    return f"live.{environment_id}.frames.{camera}.{tier}"
+
+
+def demand_key(environment_id: int, camera: str, tier: str) -> str:
+    """Name the Redis key that exists while somebody watches a camera in a tier."""
+    return f"spoton:demand:{environment_id}:{camera}:{tier}"
+
+
+def isoformat(at: datetime) -> str:
+    """Write an instant as every message does: UTC, milliseconds, Z."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class WireError(ValueError):
+    """A message that does not follow the format; the message says what is wrong."""
+
+
+def pack_frame(header: Mapping[str, Any], jpeg: bytes) -> bytes:
+    """Join a frame's header and picture."""
+    head = _dumps(header).encode()
+    return _LENGTH.pack(len(head)) + head + jpeg
+
+
+def unpack_frame(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """Split a frame into its header and picture.
+
+    Raises:
+        WireError: too short, or a header that is no JSON object.
+    """
+    if len(data) < _LENGTH.size:
+        raise WireError(f"frame: expected at least {_LENGTH.size} bytes, got {len(data)}")
+    (length,) = _LENGTH.unpack_from(data)
+    end = _LENGTH.size + length
+    if end > len(data):
+        raise WireError(f"frame: header of {length} bytes does not fit into {len(data)}")
+    try:
+        header = json.loads(data[_LENGTH.size : end])
+    except ValueError as error:
+        raise WireError("frame: the header is not JSON") from error
+    if not isinstance(header, dict):
+        raise WireError("frame: the header is not an object")
+    return header, data[end:]
+
+
+def frame_header(
+    *,
+    camera: str,
+    seq: int,
+    captured_at: datetime,
+    published_at: datetime,
+    width: int,
+    height: int,
+    tier: str,
+    boxes: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Describe a frame. ``width`` and ``height`` are px of the recorded picture, in which boxes are given.
+
+    A box is ``{"xyxy": [x1, y1, x2, y2], "confidence": c, "track": id | None, "person": number | None}``.
+    """
+    return {
+        "type": "frame",
+        "camera": camera,
+        "seq": seq,
+        "captured_at": isoformat(captured_at),
+        "published_at": isoformat(published_at),
+        "width": width,
+        "height": height,
+        "tier": tier,
+        "boxes": list(boxes),
+    }
+
+
+def hello(
+    *,
+    cameras: Sequence[Mapping[str, Any]],
+    zones: Sequence[Mapping[str, Any]],
+    floor_map: Mapping[str, Any] | None,
+) -> str:
+    """Write the first message: cameras, zones and the map of the environment."""
+    return _dumps({"type": "hello", "cameras": list(cameras), "zones": list(zones), "map": floor_map})
+
+
+def positions(*, at: datetime, people: Sequence[Mapping[str, Any]]) -> str:
+    """Write where everybody is; one message a tick.
+
+    A person is ``{"person", "track", "x_m", "y_m", "vx_mps", "vy_mps", "std_m", "cameras"}``.
+    """
+    return _dumps({"type": "positions", "at": isoformat(at), "people": list(people)})
+
+
+def event(
+    *,
+    event_id: str,
+    at: datetime,
+    kind: str,
+    person: int | None,
+    zone: str | None,
+    camera: str | None,
+    payload: Mapping[str, Any],
+) -> str:
+    """Write something that happened."""
+    return _dumps(
+        {
+            "type": "event",
+            "id": event_id,
+            "at": isoformat(at),
+            "kind": kind,
+            "person": person,
+            "zone": zone,
+            "camera": camera,
+            "payload": dict(payload),
+        }
+    )
+
+
+def status(*, at: datetime, session: Mapping[str, Any] | None, cameras: Sequence[Mapping[str, Any]]) -> str:
+    """Write how the session and its cameras are doing; a camera is ``{"id", "state", "message", "fps", "age_ms"}``."""
+    return _dumps({"type": "status", "at": isoformat(at), "session": session, "cameras": list(cameras)})
+
+
+def error(*, code: str, message: str) -> str:
+    """Write what was wrong with a client's message that does not end the connection."""
+    return _dumps({"type": "error", "code": code, "message": message})
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Send me frames of these cameras."""
+
+    cameras: tuple[str, ...]
+    quality: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """Send me no more frames of these cameras."""
+
+    cameras: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """I follow this person, or nobody."""
+
+    person: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """I have shown this frame."""
+
+    camera: str
+    seq: int
+
+
+ClientMessage = Subscribe | Unsubscribe | Follow | Ack
+
+
+def parse_client_message(text: str) -> ClientMessage:
+    """Read a client's message.
+
+    Raises:
+        WireError: too long, not JSON, an unknown type, or fields missing or of the wrong kind.
+    """
+    data = _client_object(text)
+    match data.get("type"):
+        case "subscribe":
+            quality = data.get("quality", "auto")
+            if quality not in QUALITIES:
+                raise WireError(f"quality: expected one of {', '.join(QUALITIES)}")
+            return Subscribe(_camera_list(data), quality)
+        case "unsubscribe":
+            return Unsubscribe(_camera_list(data))
+        case "follow":
+            person = data.get("person")
+            if person is not None and not _is_count(person):
+                raise WireError("person: expected a number or null")
+            return Follow(person)
+        case "ack":
+            camera, seq = data.get("camera"), data.get("seq")
+            if not isinstance(camera, str) or not _is_count(seq):
+                raise WireError("ack: expected a camera and a seq")
+            return Ack(camera, seq)
+        case _:
+            raise WireError("type: expected subscribe, unsubscribe, follow or ack")
+
+
+def _client_object(text: str) -> dict[str, Any]:
+    if len(text) > MAX_CLIENT_MESSAGE_BYTES:
+        raise WireError(f"message longer than {MAX_CLIENT_MESSAGE_BYTES} bytes")
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as err:
+        raise WireError("message is not JSON") from err
+    if not isinstance(data, dict):
+        raise WireError("message is not an object")
+    return data
+
+
+def _camera_list(data: Mapping[str, Any]) -> tuple[str, ...]:
+    cameras = data.get("cameras")
+    if (
+        not isinstance(cameras, list)
+        or len(cameras) > MAX_CAMERAS_PER_MESSAGE
+        or not all(isinstance(camera, str) for camera in cameras)
+    ):
+        raise WireError(f"cameras: expected a list of up to {MAX_CAMERAS_PER_MESSAGE} camera ids")
+    return tuple(cameras)
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
+
+
+def _dumps(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)

@@ -1,0 +1,228 @@
+"""What was seen: sessions, persons, tracks, and the time series that they leave.
+
+The three time series (TrackPoint, Detection, TrackEvent) are hypertables on TimescaleDB and plain tables
+elsewhere. A hypertable has no primary key in the database, so nothing refers to it, and writes are made
+idempotent by unique constraints that hold the time. Their references carry no database constraint: rows
+arrive in batches and may outlive what they refer to until retention takes them.
+"""
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+from timescale.db.models.fields import TimescaleDateTimeField
+
+from environments.models import Camera, Environment, Zone
+from tracking.choices import ActualState, DesiredState, EventKind
+
+
+class TrackingSession(models.Model):
+    """One run of tracking over an environment, asked for by people and carried out by a worker.
+
+    A worker holds a session by a lease that it renews; ``epoch`` counts the claims, so that a worker that
+    lost its lease can be told from the one that holds it.
+    """
+
+    environment = models.ForeignKey(Environment, models.CASCADE, related_name="sessions")
+    desired_state = models.CharField(
+        _("asked for"), max_length=10, choices=DesiredState, default=DesiredState.RUNNING
+    )
+    actual_state = models.CharField(
+        _("state"), max_length=10, choices=ActualState, default=ActualState.WAITING
+    )
+    message = models.CharField(_("state, in words"), max_length=300, blank=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    started_at = models.DateTimeField(_("started"), null=True, blank=True)
+    stopped_at = models.DateTimeField(_("stopped"), null=True, blank=True)
+    worker = models.CharField(_("worker"), max_length=100, blank=True)
+    epoch = models.PositiveIntegerField(_("claims"), default=0)
+    lease_expires_at = models.DateTimeField(_("lease until"), null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["environment"],
+                condition=~Q(desired_state=DesiredState.STOPPED),
+                name="session_one_open",
+            ),
+            models.CheckConstraint(
+                condition=Q(desired_state__in=DesiredState.values), name="session_desired_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(actual_state__in=ActualState.values), name="session_actual_known"
+            ),
+        ]
+        indexes = [
+            # services.session_claim: sessions that are wanted and that nobody holds
+            models.Index(fields=["desired_state", "lease_expires_at"], name="session_claimable"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.environment} #{self.pk}"
+
+
+class Counter(models.Model):
+    """Gives out numbers that are never given twice, in blocks; see services.numbers_reserve."""
+
+    name = models.CharField(max_length=64, primary_key=True)
+    next_value = models.BigIntegerField(default=1)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(next_value__gte=1), name="counter_positive")]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.next_value}"
+
+
+class Person(models.Model):
+    """Somebody, over absence, cameras and restarts."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    environment = models.ForeignKey(Environment, models.CASCADE, related_name="persons")
+    number = models.BigIntegerField(_("number"))
+    first_seen_at = models.DateTimeField(_("first seen"))
+    last_seen_at = models.DateTimeField(_("last seen"))
+
+    class Meta:
+        ordering = ["-last_seen_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["environment", "number"], name="person_number_once"),
+            models.CheckConstraint(condition=Q(number__gte=1), name="person_number_positive"),
+            models.CheckConstraint(
+                condition=Q(last_seen_at__gte=models.F("first_seen_at")), name="person_seen_in_order"
+            ),
+        ]
+        indexes = [
+            # the persons of an environment, last seen first
+            models.Index(fields=["environment", "-last_seen_at"], name="person_recent"),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.number}"
+
+
+class Track(models.Model):
+    """One unbroken stay of a person on the floor; its id is the one that the worker published."""
+
+    id = models.BigIntegerField(primary_key=True)
+    session = models.ForeignKey(TrackingSession, models.CASCADE, related_name="tracks")
+    person = models.ForeignKey(Person, models.CASCADE, related_name="tracks")
+    started_at = models.DateTimeField(_("started"))
+    ended_at = models.DateTimeField(_("last seen"))
+
+    class Meta:
+        ordering = ["-started_at"]
+        constraints = [
+            models.CheckConstraint(condition=Q(ended_at__gte=models.F("started_at")), name="track_in_order"),
+        ]
+        indexes = [
+            # the tracks of a session in order of time
+            models.Index(fields=["session", "-started_at"], name="track_recent"),
+        ]
+
+    def __str__(self) -> str:
+        return f"track {self.pk}"
+
+
+class TrackPoint(models.Model):
+    """Where a track was at one instant, with its uncertainty."""
+
+    time = TimescaleDateTimeField(_("time"), interval="1 day")
+    environment = models.ForeignKey(
+        Environment, models.CASCADE, related_name="+", db_constraint=False, db_index=False
+    )
+    track = models.ForeignKey(
+        Track, models.CASCADE, related_name="points", db_constraint=False, db_index=False
+    )
+    x_m = models.FloatField(_("x, m"))
+    y_m = models.FloatField(_("y, m"))
+    vx_mps = models.FloatField(_("vx, m/s"))
+    vy_mps = models.FloatField(_("vy, m/s"))
+    var_x_m2 = models.FloatField(_("variance of x, m²"))
+    cov_xy_m2 = models.FloatField(_("covariance of x and y, m²"))
+    var_y_m2 = models.FloatField(_("variance of y, m²"))
+    cameras = models.CharField(_("cameras"), max_length=600, help_text=_("Keys, separated by spaces."))
+
+    class Meta:
+        constraints = [
+            # one track in order of time; makes replayed writes idempotent
+            models.UniqueConstraint(fields=["track", "time"], name="track_point_once"),
+        ]
+        indexes = [
+            # everybody in an environment within a time range
+            models.Index(fields=["environment", "-time"], name="track_point_recent"),
+        ]
+
+    def __str__(self) -> str:
+        return f"track {self.track_id} at ({self.x_m:.2f}, {self.y_m:.2f}) m"
+
+
+class Detection(models.Model):
+    """One box of one frame."""
+
+    time = TimescaleDateTimeField(_("time"), interval="1 day")
+    camera = models.ForeignKey(Camera, models.CASCADE, related_name="+", db_constraint=False, db_index=False)
+    ordinal = models.PositiveSmallIntegerField(_("place in the frame"))
+    track = models.ForeignKey(
+        Track, models.CASCADE, related_name="detections", db_constraint=False, db_index=False, null=True
+    )
+    left_px = models.FloatField(_("left, px"))
+    top_px = models.FloatField(_("top, px"))
+    right_px = models.FloatField(_("right, px"))
+    bottom_px = models.FloatField(_("bottom, px"))
+    confidence = models.FloatField(_("confidence"))
+
+    class Meta:
+        constraints = [
+            # one camera in order of time; makes replayed writes idempotent
+            models.UniqueConstraint(fields=["camera", "time", "ordinal"], name="detection_once"),
+            models.CheckConstraint(
+                condition=Q(confidence__gte=0, confidence__lte=1), name="detection_confidence"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.camera_id} at {self.time}"
+
+
+class TrackEvent(models.Model):
+    """Something that happened."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    time = TimescaleDateTimeField(_("time"), interval="7 days")
+    environment = models.ForeignKey(
+        Environment, models.CASCADE, related_name="+", db_constraint=False, db_index=False
+    )
+    kind = models.CharField(_("kind"), max_length=20, choices=EventKind)
+    person = models.ForeignKey(
+        Person, models.CASCADE, related_name="events", db_constraint=False, db_index=False, null=True
+    )
+    track = models.ForeignKey(
+        Track, models.CASCADE, related_name="events", db_constraint=False, db_index=False, null=True
+    )
+    zone = models.ForeignKey(
+        Zone, models.CASCADE, related_name="+", db_constraint=False, db_index=False, null=True
+    )
+    camera = models.ForeignKey(
+        Camera, models.CASCADE, related_name="+", db_constraint=False, db_index=False, null=True
+    )
+    x_m = models.FloatField(_("x, m"), null=True)
+    y_m = models.FloatField(_("y, m"), null=True)
+    payload = models.JSONField(_("details"), default=dict)
+
+    class Meta:
+        constraints = [
+            # makes replayed writes idempotent; the worker derives the id from what happened
+            models.UniqueConstraint(fields=["id", "time"], name="track_event_once"),
+        ]
+        indexes = [
+            # the feed of an environment, newest first
+            models.Index(fields=["environment", "-time"], name="track_event_recent"),
+            # what happened to one person
+            models.Index(fields=["person", "-time"], name="track_event_of_person"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.time}"

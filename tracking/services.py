@@ -1,0 +1,136 @@
+"""What changes sessions and numbers; the worker's rows are written by its sink."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q, QuerySet
+
+from environments.models import Environment
+from tracking.choices import ActualState, DesiredState
+from tracking.models import Counter, TrackingSession
+
+LEASE = timedelta(seconds=10)  # a dead worker's sessions are free after this; renewed three times as often
+
+
+class SessionOpen(Exception):  # noqa: N818 - a state of things, not a fault
+    """The environment is being tracked already."""
+
+
+class LeaseLost(Exception):  # noqa: N818 - a state of things, not a fault
+    """Another worker holds the session, or it was deleted."""
+
+
+def session_start(*, environment: Environment) -> TrackingSession:
+    """Ask for an environment to be tracked.
+
+    Raises:
+        SessionOpen: it is already.
+    """
+    try:
+        with transaction.atomic():
+            return TrackingSession.objects.create(environment=environment)
+    except IntegrityError as error:
+        raise SessionOpen(f"{environment} is being tracked already: stop that session first") from error
+
+
+def session_ask(*, session: TrackingSession, desired_state: DesiredState, now: datetime) -> None:
+    """Ask a session to run, pause or stop; a stop that no worker is there to see takes effect at once."""
+    with transaction.atomic():
+        mine = TrackingSession.objects.filter(pk=session.pk)
+        mine.exclude(desired_state=DesiredState.STOPPED).update(desired_state=desired_state)
+        if desired_state == DesiredState.STOPPED:
+            mine.filter(Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lt=now)).update(
+                actual_state=ActualState.STOPPED, stopped_at=now, worker="", lease_expires_at=None
+            )
+    session.refresh_from_db()
+
+
+def session_claim(
+    *, worker: str, now: datetime, environment_slugs: Sequence[str] = ()
+) -> TrackingSession | None:
+    """Take the lease of one session that is wanted and that nobody holds; None when there is none.
+
+    Compare and set: of two workers that want the same session one gets it.
+    """
+    free = TrackingSession.objects.exclude(desired_state=DesiredState.STOPPED).filter(
+        Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lt=now)
+    )
+    if environment_slugs:
+        free = free.filter(environment__slug__in=environment_slugs)
+    for pk, epoch in list(free.order_by("created_at").values_list("pk", "epoch")):
+        claimed = free.filter(pk=pk, epoch=epoch).update(
+            worker=worker,
+            epoch=F("epoch") + 1,
+            lease_expires_at=now + LEASE,
+            actual_state=ActualState.STARTING,
+            message="",
+        )
+        if claimed:
+            return TrackingSession.objects.select_related("environment").get(pk=pk)
+    return None
+
+
+def session_renew(*, session: TrackingSession, now: datetime) -> DesiredState:
+    """Renew the lease and say what the session is asked to do.
+
+    Raises:
+        LeaseLost: somebody else claimed it since.
+    """
+    mine = _held(session)
+    if not mine.update(lease_expires_at=now + LEASE):
+        raise LeaseLost(f"session {session.pk} is no longer held by {session.worker}")
+    return DesiredState(mine.values_list("desired_state", flat=True).get())
+
+
+def session_report(
+    *, session: TrackingSession, state: ActualState, message: str = "", started_at: datetime | None = None
+) -> None:
+    """Say what the session does.
+
+    Raises:
+        LeaseLost: somebody else claimed it since.
+    """
+    values: dict[str, object] = {"actual_state": state, "message": message[:300]}
+    if started_at is not None:
+        values["started_at"] = started_at
+    if not _held(session).update(**values):
+        raise LeaseLost(f"session {session.pk} is no longer held by {session.worker}")
+
+
+def session_release(*, session: TrackingSession, now: datetime, message: str = "") -> None:
+    """Give the lease back: a stopped session is over, any other waits for the next worker."""
+    mine = _held(session)
+    mine.filter(desired_state=DesiredState.STOPPED).update(
+        actual_state=ActualState.STOPPED, stopped_at=now, message=message[:300]
+    )
+    mine.exclude(desired_state=DesiredState.STOPPED).update(
+        actual_state=ActualState.WAITING, message=message[:300]
+    )
+    mine.update(worker="", lease_expires_at=None)
+
+
+def leases_expire(*, now: datetime) -> int:
+    """Show sessions whose worker went silent as waiting, or stopped if that was asked; give their number."""
+    silent = TrackingSession.objects.filter(lease_expires_at__lt=now)
+    stopped = silent.filter(desired_state=DesiredState.STOPPED).update(
+        actual_state=ActualState.STOPPED, stopped_at=now, worker="", lease_expires_at=None
+    )
+    return stopped + silent.update(
+        actual_state=ActualState.WAITING, worker="", lease_expires_at=None, message="its worker went silent"
+    )
+
+
+def numbers_reserve(*, name: str, count: int) -> range:
+    """Take the next ``count`` numbers of a counter; nobody else ever gets them."""
+    with transaction.atomic():
+        Counter.objects.get_or_create(name=name)
+        Counter.objects.filter(name=name).update(next_value=F("next_value") + count)
+        end = Counter.objects.values_list("next_value", flat=True).get(name=name)
+    return range(end - count, end)
+
+
+def _held(session: TrackingSession) -> QuerySet[TrackingSession]:
+    return TrackingSession.objects.filter(
+        pk=session.pk, worker=session.worker, epoch=session.epoch, lease_expires_at__isnull=False
+    )

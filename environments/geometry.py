@@ -17,6 +17,7 @@ Floats = NDArray[np.float64]
 MIN_PAIRS = 4
 COLLINEAR_RATIO = 1e-3  # smallest over largest singular value of centred points: under it, a line
 HORIZON_EPS = 1e-9
+MAX_CONDITION = 1e12  # of a homography; over it, inverting loses every digit
 
 
 class GeometryError(ValueError):
@@ -40,6 +41,20 @@ class Lens:
             raise GeometryError(f"camera matrix: expected shape (3, 3), got {self.matrix.shape}")
         if self.distortion.shape != (5,):
             raise GeometryError(f"distortion: expected shape (5,), got {self.distortion.shape}")
+
+    @classmethod
+    def create(cls, *, matrix: ArrayLike, distortion: ArrayLike | None = None) -> Self:
+        """Check numbers from outside; no distortion means none.
+
+        Raises:
+            GeometryError: shapes, values that are not numbers, a focal length that is not positive.
+        """
+        k = as_floats("camera matrix", matrix, (3, 3))
+        if k[0, 0] <= 0 or k[1, 1] <= 0 or not np.allclose(k[2], [0, 0, 1]):
+            raise GeometryError(
+                "camera matrix: expected [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] with positive fx and fy"
+            )
+        return cls(k, np.zeros(5) if distortion is None else as_floats("distortion", distortion, (5,)))
 
     @property
     def is_distorting(self) -> bool:
@@ -85,15 +100,10 @@ class CameraModel:
         Raises:
             GeometryError: sizes, shapes, NaN, a singular homography, or one whose picture is sky only.
         """
-        h = np.asarray(h_image_to_world, dtype=np.float64)
-        if h.shape != (3, 3):
-            raise GeometryError(f"homography of {camera_id}: expected shape (3, 3), got {h.shape}")
+        h = as_floats(f"homography of {camera_id}", h_image_to_world, (3, 3))
         if width <= 0 or height <= 0:
             raise GeometryError(f"camera {camera_id}: picture size {width}x{height} is not positive")
-        if not np.isfinite(h).all():
-            raise GeometryError(f"homography of {camera_id} has values that are not numbers")
-        scale = np.linalg.norm(h)
-        if scale == 0 or np.linalg.cond(h) > 1e12:
+        if is_singular(h):
             raise GeometryError(
                 f"homography of {camera_id} is singular: calibrate the camera again with at least "
                 f"{MIN_PAIRS} points that are not on one line"
@@ -104,8 +114,12 @@ class CameraModel:
             height=height,
             h_image_to_world=orient_homography(h, width=width, height=height),
             lens=lens,
-            rotation=None if rotation is None else np.asarray(rotation, dtype=np.float64),
-            translation_m=None if translation_m is None else np.asarray(translation_m, dtype=np.float64),
+            rotation=None if rotation is None else _as_rotation(camera_id, rotation),
+            translation_m=(
+                None
+                if translation_m is None
+                else as_floats(f"translation of {camera_id}", translation_m, (3,))
+            ),
         )
 
     @cached_property
@@ -184,6 +198,35 @@ class CameraModel:
         Rays above the horizon are cut at ``max_distance_m`` from the camera.
         """
         return _field_of_view(self, max_distance_m)
+
+
+def as_floats(name: str, values: ArrayLike, shape: tuple[int, ...]) -> Floats:
+    """Give numbers from outside as an array of the shape expected.
+
+    Raises:
+        GeometryError: not numbers, not finite, or of another shape.
+    """
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:  # a ragged list, a text
+        raise GeometryError(f"{name}: expected numbers of shape {shape}") from error
+    if array.shape != shape:
+        raise GeometryError(f"{name}: expected shape {shape}, got {array.shape}")
+    if not np.isfinite(array).all():
+        raise GeometryError(f"{name} has values that are not numbers")
+    return array
+
+
+def is_singular(h: Floats) -> bool:
+    """Say whether a homography (3, 3) cannot be inverted, within rounding."""
+    return not np.isfinite(h).all() or not h.any() or bool(np.linalg.cond(h) > MAX_CONDITION)
+
+
+def _as_rotation(camera_id: str, rotation: ArrayLike) -> Floats:
+    r = as_floats(f"rotation of {camera_id}", rotation, (3, 3))
+    if not np.allclose(r @ r.T, np.eye(3), atol=1e-3) or np.linalg.det(r) < 0:
+        raise GeometryError(f"rotation of {camera_id}: expected an orthonormal matrix with determinant 1")
+    return r
 
 
 def orient_homography(h_image_to_world: Floats, *, width: int, height: int) -> Floats:
@@ -303,7 +346,7 @@ def fit_homography(points_px: ArrayLike, points_m: ArrayLike, *, tolerance_m: fl
     h: Floats = (
         np.full((3, 3), np.nan) if cast(object, fitted) is None else np.asarray(fitted, dtype=np.float64)
     )
-    if not np.isfinite(h).all() or np.linalg.cond(h) > 1e12:
+    if is_singular(h):
         raise GeometryError(
             "no homography fits these point pairs: three of the four are on one line, or pairs are swapped"
         )

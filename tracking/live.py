@@ -17,6 +17,7 @@ MAX_CLIENT_MESSAGE_BYTES = 16_384
 MAX_CAMERAS_PER_MESSAGE = 64
 DEMAND_TTL_S = 5  # the worker encodes a tier for this long after somebody last asked for it
 DEMAND_REFRESH_S = 2
+NOW_TTL_S = 5
 
 _LENGTH = struct.Struct(">I")
 
@@ -71,6 +72,24 @@ def frames_group(environment_id: int, camera: str, tier: str) -> str:
 def demand_key(environment_id: int, camera: str, tier: str) -> str:
     """Name the Redis key that exists while somebody watches a camera in a tier."""
     return f"spoton:demand:{environment_id}:{camera}:{tier}"
+
+
+def now_key(environment_id: int) -> str:
+    """Name the Redis key that says who is where now; it is gone ``NOW_TTL_S`` after the worker fell silent.
+
+    Its value is JSON: ``{"at", "people": [as in positions], "cameras_up": number of cameras online}``.
+    """
+    return f"spoton:now:{environment_id}"
+
+
+def layer_text(text: str) -> dict[str, Any]:
+    """Wrap a JSON message for the channel layer; a consumer takes it in ``live_text``."""
+    return {"type": "live.text", "text": text}
+
+
+def layer_frame(data: bytes) -> dict[str, Any]:
+    """Wrap a packed frame for the channel layer; a consumer takes it in ``live_frame``."""
+    return {"type": "live.frame", "data": data}
 
 
 def isoformat(at: datetime) -> str:
@@ -180,9 +199,32 @@ def event(
     )
 
 
-def status(*, at: datetime, session: Mapping[str, Any] | None, cameras: Sequence[Mapping[str, Any]]) -> str:
-    """Write how the session and its cameras are doing; a camera is ``{"id", "state", "message", "fps", "age_ms"}``."""
-    return _dumps({"type": "status", "at": isoformat(at), "session": session, "cameras": list(cameras)})
+def status(
+    *,
+    at: datetime,
+    session: Mapping[str, Any] | None,
+    cameras: Sequence[Mapping[str, Any]],
+    stages: Mapping[str, Mapping[str, float]] | None = None,
+) -> str:
+    """Write how the session and its cameras are doing; a camera is ``{"id", "state", "message", "fps", "age_ms"}``.
+
+    A session is ``{"id", "state", "message", "worker"}``; stages are ``{"detect": {"p50_ms", "p95_ms"}, ...}``
+    over the last seconds.
+    """
+    return _dumps(
+        {
+            "type": "status",
+            "at": isoformat(at),
+            "session": session,
+            "cameras": list(cameras),
+            "stages": dict(stages or {}),
+        }
+    )
+
+
+def now(*, at: datetime, people: Sequence[Mapping[str, Any]], cameras_up: int) -> str:
+    """Write who is where now; people as in :func:`positions`."""
+    return _dumps({"at": isoformat(at), "people": list(people), "cameras_up": cameras_up})
 
 
 def error(*, code: str, message: str) -> str:

@@ -53,7 +53,7 @@ def covered_share(xyxy: NDArray) -> Floats:
     np.fill_diagonal(shared, 0.0)
     worst = shared.max(axis=1, initial=0.0)
     size = areas(xyxy)
-    return np.divide(worst, size, out=np.ones_like(worst), where=size > 0)
+    return np.asarray(np.divide(worst, size, out=np.ones_like(worst), where=size > 0))
 
 
 def visible_share(

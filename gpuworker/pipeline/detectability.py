@@ -1,0 +1,47 @@
+"""How likely a camera's detector shows a person who is there; learned from tracks that others confirm."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+BINS = 5
+"""Bins of the visible share of a person: 0 to 1 in fifths."""
+
+PRIOR_HAD = np.array([0.25, 0.50, 0.70, 0.85, 0.93])
+PRIOR_NOT = np.array([0.10, 0.20, 0.35, 0.50, 0.65])
+"""Probability of a detection by visible share, when the camera had the person a frame ago and when not."""
+
+PRIOR_COUNT = 20.0
+MEMORY = 400.0  # sightings per bin after which old ones fade
+
+
+class Detectability:
+    """Count detections and misses of people known to be there, per camera."""
+
+    def __init__(self, cameras: int) -> None:
+        """Start from the prior for each camera."""
+        prior = np.stack([PRIOR_NOT, PRIOR_HAD])  # (2, bins)
+        self._hits = np.tile(prior * PRIOR_COUNT, (cameras, 1, 1))  # (c, 2, bins)
+        self._total = np.full((cameras, 2, BINS), PRIOR_COUNT)
+
+    def probability(self, camera: NDArray[np.int64], share: Floats, had: Bools) -> Floats:
+        """Give the probability of a detection, (...), by camera (...), visible share and ``had``."""
+        table = self._hits / self._total
+        seen = table[camera, had.astype(np.int64), _bins(share)]
+        # what stands outside the picture or is covered wholly cannot be detected
+        return np.asarray(np.clip(seen, 0.02, 0.97) * np.clip(share / 0.1, 0.0, 1.0))
+
+    def learn(self, camera: NDArray[np.int64], share: Floats, had: Bools, detected: Bools) -> None:
+        """Count people (n,) who others confirm to be there."""
+        where = (camera, had.astype(np.int64), _bins(share))
+        np.add.at(self._total, where, 1.0)
+        np.add.at(self._hits, where, detected.astype(np.float64))
+        fade = np.minimum(1.0, MEMORY / self._total)
+        self._total *= fade
+        self._hits *= fade
+
+
+def _bins(share: Floats) -> NDArray[np.int64]:
+    return np.clip((share * BINS).astype(np.int64), 0, BINS - 1)

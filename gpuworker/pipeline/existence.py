@@ -1,0 +1,49 @@
+"""Whether a person is really there: log odds from hits, misses and time."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuworker.pipeline.settings import TrackerSettings
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+def log_odds_detected(logit: Floats, detection: Floats) -> Floats:
+    """Give log odds (f, n) that people of log odds (n,) exist and are detected with probability (f, n)."""
+    p = detection / (1.0 + np.exp(-logit))
+    return np.asarray(np.log(np.maximum(p, 1e-9)) - np.log1p(-p))
+
+
+def survived(logit: Floats, dt_s: float, settings: TrackerSettings) -> Floats:
+    """Give log odds (n,) after ``dt_s`` seconds in which people may have left."""
+    p = settings.survival_per_s**dt_s / (1.0 + np.exp(-logit))
+    return np.asarray(np.log(p) - np.log1p(-p))
+
+
+def judged(
+    logit: Floats,
+    evidence: Floats,
+    hit: Bools,
+    detection: Floats,
+    elapsed_s: Floats,
+    settings: TrackerSettings,
+) -> Floats:
+    """Give log odds (n,) after the frames of a tick.
+
+    Frames close in time show partly the same, so what one can say grows with the time since the
+    camera's frame before, up to a bound.
+
+    Args:
+        logit: (n,) before.
+        evidence: (f, n) log likelihood ratio of the box that shows the person.
+        hit: (f, n) whether there is one.
+        detection: (f, n) probability that the frame shows the person.
+        elapsed_s: (f,) since the camera's frame before.
+    """
+    s = settings
+    share = np.minimum(elapsed_s / s.evidence_s, 1.0)[:, None]
+    gain = np.clip(evidence + np.log(np.maximum(detection, 1e-3)), 0.0, s.hit_limit) * share
+    loss = np.maximum(np.log1p(-detection), -s.miss_limit_per_s * np.minimum(elapsed_s, 1.0)[:, None])
+    total = logit + np.where(hit, gain, loss).sum(axis=0)
+    return np.asarray(np.clip(total, -2 * s.logit_limit, s.logit_limit))

@@ -1,0 +1,148 @@
+"""One tick of association over all frames: each frame against the prediction and all other frames."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuworker.pipeline import kalman
+from gpuworker.pipeline.association import assign, fit
+from gpuworker.pipeline.observation import HYPOTHESES, Measured
+from gpuworker.pipeline.settings import TrackerSettings
+from gpuworker.pipeline.views import MEASURED, STATE, Views, look_at
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The frames of one tick, f of them, in order of their capture, with the tracks that they may show.
+
+    Attributes:
+        views: the site's cameras.
+        camera: (f,) index of each frame's camera.
+        dt_s: (f,) capture time of the frame minus the tick.
+        measured: boxes of each frame.
+        appearance: for each frame (d, t) what the looks of box and track say, nats.
+        mean, covariance: (t, 5) and (t, 5, 5) of the tracks, predicted to the tick.
+        log_odds: (f, t) log odds that the person exists and is detected in the frame.
+        log_prior: (f, t, 3) of the hypotheses.
+    """
+
+    views: Views
+    camera: Ints
+    dt_s: Floats
+    measured: tuple[Measured, ...]
+    appearance: tuple[Floats, ...]
+    mean: Floats
+    covariance: Floats
+    log_odds: Floats
+    log_prior: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What an association found.
+
+    Attributes:
+        box: (f, t) index of the box that shows the track, -1 for none.
+        evidence: (f, t) what that box says for the person, nats; 0 without one.
+        mean, covariance: of the tracks with everything taken in.
+    """
+
+    box: Ints
+    evidence: Floats
+    mean: Floats
+    covariance: Floats
+
+
+class Matcher:
+    """Associates the frames of one tick; each pass goes through the frames in order."""
+
+    def __init__(self, scene: Scene, settings: TrackerSettings) -> None:
+        """Begin with nothing matched."""
+        self._scene = scene
+        self._settings = settings
+        frames, tracks = len(scene.camera), len(scene.mean)
+        self._box = np.full((frames, tracks), -1, dtype=np.int64)
+        self._evidence = np.zeros((frames, tracks))
+        self._hypothesis = np.zeros((frames, tracks), dtype=np.int64)
+        self._inverse = kalman.invert(scene.covariance)
+        self._matrix = np.zeros((frames, tracks, STATE, STATE))
+        self._vector = np.zeros((frames, tracks, STATE))
+        self._linearise(scene.mean)
+
+    def run(self, passes: int) -> Match:
+        """Match all frames, each against what the prediction and all other frames say."""
+        for number in range(passes):
+            for frame in range(len(self._scene.camera)):
+                self._match(frame)
+            if number + 1 < passes:
+                shift, _ = self._correct(self._matrix.sum(axis=0), self._vector.sum(axis=0))
+                self._linearise(self._scene.mean + shift)
+        shift, _ = self._correct(self._matrix.sum(axis=0), self._vector.sum(axis=0))
+        self._linearise(self._scene.mean + shift)
+        shift, covariance = self._correct(self._matrix.sum(axis=0), self._vector.sum(axis=0))
+        return Match(self._box, self._evidence, self._scene.mean + shift, covariance)
+
+    def _correct(self, matrix: Floats, vector: Floats) -> tuple[Floats, Floats]:
+        return kalman.correct(self._inverse, matrix, vector)
+
+    def _linearise(self, at: Floats) -> None:
+        """Take derivatives at states (t, 5); shifts stay relative to the prediction."""
+        self._look = look_at(self._scene.views, self._scene.camera, self._scene.dt_s, at, self._settings)
+        offset = self._scene.mean - at  # (t, 5)
+        # the box of the prediction, by the derivatives at the new point
+        self._predicted = self._look.z + (self._look.jacobian @ offset[..., None])[..., 0]
+        frame, track = np.nonzero(self._box >= 0)
+        if len(frame):
+            self._inform(frame, track)
+
+    def _inform(self, frame: Ints, track: Ints) -> None:
+        """Work out what matched pairs (m,) tell about their tracks."""
+        z, valid = np.zeros((len(frame), MEASURED)), np.zeros((len(frame), MEASURED), dtype=bool)
+        for f in np.unique(frame):
+            at = np.flatnonzero(frame == f)
+            boxes = self._box[f, track[at]]
+            z[at], valid[at] = self._scene.measured[f].z[boxes], self._scene.measured[f].valid[boxes]
+        valid &= HYPOTHESES[self._hypothesis[frame, track]]
+        self._matrix[frame, track], self._vector[frame, track] = kalman.information(
+            self._look.jacobian[frame, track],
+            self._look.noise[frame, track],
+            z - self._predicted[frame, track],
+            valid,
+        )
+
+    def _match(self, f: int) -> None:
+        """Match one frame against the prediction and all other frames."""
+        measured, s = self._scene.measured[f], self._settings
+        others = np.arange(len(self._scene.camera)) != f
+        self._box[f], self._evidence[f] = -1, 0.0
+        self._matrix[f], self._vector[f] = 0.0, 0.0
+        if len(measured) == 0:
+            return
+        shift, covariance = self._correct(self._matrix[others].sum(axis=0), self._vector[others].sum(axis=0))
+        jacobian = self._look.jacobian[f]
+        predicted = self._predicted[f] + (jacobian @ shift[..., None])[..., 0]
+        spread = jacobian @ covariance @ np.swapaxes(jacobian, 1, 2) + self._look.noise[f]
+        camera = self._scene.views.cameras[self._scene.camera[f]]
+        found = fit(
+            measured,
+            predicted,
+            spread,
+            self._look.size_px[f],
+            self._scene.log_prior[f],
+            (float(camera.width), float(camera.height)),
+            s,
+        )
+        evidence = found.evidence + self._scene.appearance[f]
+        column = assign(evidence + self._scene.log_odds[f])
+        row = np.flatnonzero(column >= 0)
+        track = column[row]
+        self._box[f, track] = row
+        self._evidence[f, track] = evidence[row, track]
+        self._hypothesis[f, track] = found.hypothesis[row, track]
+        if len(row):
+            self._inform(np.full(len(row), f), track)

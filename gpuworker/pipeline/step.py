@@ -1,0 +1,157 @@
+"""The pipeline: frames in, people and events out; a plain call without I/O."""
+
+from collections.abc import Sequence
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuworker.pipeline.boxes import covered_share
+from gpuworker.pipeline.persons import Persons
+from gpuworker.pipeline.seams import Detector, Embedder, TakeNumber
+from gpuworker.pipeline.settings import PipelineSettings
+from gpuworker.pipeline.tracker import FloorTracker, Followed
+from gpuworker.pipeline.values import (
+    NO_ID,
+    Detections,
+    Floats32,
+    Frame,
+    Observation,
+    People,
+    Sighting,
+    Site,
+    StepResult,
+)
+from gpuworker.pipeline.zones import FloorEvents
+
+Ints = NDArray[np.int64]
+
+
+class Pipeline:
+    """Watches one site.
+
+    Attributes:
+        perceived_ms: what the last ``perceive`` took, by stage.
+    """
+
+    def __init__(
+        self,
+        *,
+        detector: Detector,
+        embedder: Embedder | None,
+        site: Site,
+        take_track_number: TakeNumber,
+        take_person_number: TakeNumber,
+        settings: PipelineSettings | None = None,
+    ) -> None:
+        """Begin with nobody on the floor."""
+        self._detector = detector
+        self._embedder = embedder
+        self._settings = settings or PipelineSettings()
+        self._tracker = FloorTracker(site, take_track_number, self._settings.tracker)
+        self._persons = Persons(take_person_number)
+        self._events = FloorEvents(site.zones, self._settings.events)
+        self.perceived_ms: dict[str, float] = {}
+
+    def step(self, frames: Sequence[Frame]) -> StepResult:
+        """Take in the frames of one tick, at most a few for each camera.
+
+        Raises:
+            ValueError: there is no frame in the first tick.
+        """
+        return self.follow(self.perceive(frames), stages_ms=self.perceived_ms)
+
+    def perceive(self, frames: Sequence[Frame]) -> list[Observation]:
+        """Detect people in frames, and describe the looks of some of them."""
+        began = perf_counter()
+        detections = self._detector.detect(frames)
+        detected = perf_counter()
+        embeddings = self._embed(frames, detections)
+        self.perceived_ms = {
+            "detect": (detected - began) * 1e3,
+            "embed": (perf_counter() - detected) * 1e3,
+        }
+        return [
+            Observation(frame.camera_id, frame.seq, frame.captured_at, found, looks)
+            for frame, found, looks in zip(frames, detections, embeddings, strict=True)
+        ]
+
+    def follow(
+        self, observations: Sequence[Observation], *, stages_ms: dict[str, float] | None = None
+    ) -> StepResult:
+        """Track what was observed in one tick.
+
+        Args:
+            observations: of the tick's frames, in any order.
+            stages_ms: what was spent on them so far, to be reported with the result.
+
+        Raises:
+            ValueError: there is no observation in the first tick.
+        """
+        began = perf_counter()
+        followed = self._tracker.step(observations)
+        tracked = perf_counter()
+        people = self._people(followed)
+        identified = perf_counter()
+        events = self._events.step(people)
+        person = dict(zip(people.track.tolist(), people.person.tolist(), strict=True))
+        return StepResult(
+            at=followed.at,
+            sightings=tuple(
+                _sighting(o, track, person) for o, track in zip(observations, followed.box_track, strict=True)
+            ),
+            people=people,
+            events=events,
+            stages_ms={
+                **(stages_ms or {}),
+                "track": (tracked - began) * 1e3,
+                "identify": (identified - tracked) * 1e3,
+                "events": (perf_counter() - identified) * 1e3,
+            },
+        )
+
+    def _people(self, followed: Followed) -> People:
+        tracks = followed.tracks
+        return People(
+            at=followed.at,
+            track=tracks.number,
+            person=self._persons.of(tracks.number),
+            state=tracks.mean[:, :4],
+            covariance=tracks.covariance[:, :4, :4],
+            height_m=tracks.mean[:, 4],
+            confidence=1.0 / (1.0 + np.exp(-tracks.logit)),
+            cameras=followed.cameras,
+        )
+
+    def _embed(self, frames: Sequence[Frame], detections: Sequence[Detections]) -> list[Floats32]:
+        """Embed the cleanest crops of the tick; rows of NaN for the others."""
+        if self._embedder is None:
+            return [np.zeros((len(found), 0), np.float32) for found in detections]
+        out = [np.full((len(d), self._embedder.dimension), np.nan, np.float32) for d in detections]
+        for k, rows in enumerate(self._crops_worth_it(frames, detections)):
+            if len(rows):
+                out[k][rows] = self._embedder.embed(frames[k], detections[k].xyxy[rows])
+        return out
+
+    def _crops_worth_it(self, frames: Sequence[Frame], detections: Sequence[Detections]) -> list[Ints]:
+        """Choose the boxes of each frame to embed, within the budget of the tick."""
+        s = self._settings
+        cover = [covered_share(found.xyxy) for found in detections]
+        frame = np.repeat(np.arange(len(frames)), [len(c) for c in cover])
+        box = np.concatenate([np.zeros(0, np.int64), *(np.arange(len(c)) for c in cover)])
+        share = np.concatenate([np.zeros(0), *cover])
+        height = np.concatenate([np.zeros(0), *(d.xyxy[:, 3] - d.xyxy[:, 1] for d in detections)])
+        clean = np.flatnonzero((share <= s.clean_share) & (height >= s.min_crop_px))
+        chosen = clean[np.argsort(share[clean], kind="stable")][: s.embeddings_per_tick]
+        return [np.sort(box[chosen[frame[chosen] == k]]).astype(np.int64) for k in range(len(frames))]
+
+
+def _sighting(observation: Observation, track: Ints, person: dict[int, int]) -> Sighting:
+    return Sighting(
+        camera_id=observation.camera_id,
+        seq=observation.seq,
+        captured_at=observation.captured_at,
+        detections=observation.detections,
+        track=track,
+        person=np.array([person.get(t, NO_ID) for t in track.tolist()], dtype=np.int64),
+    )

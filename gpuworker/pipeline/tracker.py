@@ -1,0 +1,233 @@
+"""One tracker on the floor over all cameras: predict, match, correct, judge existence, give birth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuworker.pipeline import births, kalman
+from gpuworker.pipeline.detectability import Detectability
+from gpuworker.pipeline.existence import judged, log_odds_detected, survived
+from gpuworker.pipeline.matching import Match, Matcher, Scene
+from gpuworker.pipeline.observation import Measured, hypothesis_priors, measure
+from gpuworker.pipeline.seams import TakeNumber
+from gpuworker.pipeline.settings import TrackerSettings
+from gpuworker.pipeline.tracks import Tracks
+from gpuworker.pipeline.values import NO_ID, Observation, Site
+from gpuworker.pipeline.views import Views, look_at
+from gpuworker.pipeline.visibility import visibility
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+PASSES = 2  # a third one changes nothing
+SURE_LOGIT = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What the tracker knows after a tick.
+
+    Attributes:
+        at: instant of the tick.
+        tracks: those published, each with its number.
+        cameras: for each of them the ids of the cameras that saw the person in this tick, sorted.
+        box_track: for each observation in the order given, the track number of each box, NO_ID for none.
+    """
+
+    at: datetime
+    tracks: Tracks
+    cameras: tuple[tuple[str, ...], ...]
+    box_track: tuple[Ints, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tick:
+    """The frames of one tick that can be used, f of them in order of capture.
+
+    Attributes:
+        source: (f,) index of the observation.
+        camera: (f,) index of the camera.
+        dt_s: (f,) capture time minus the tick.
+        elapsed_s: (f,) since the camera's frame before.
+        measured: boxes.
+    """
+
+    source: Ints
+    camera: Ints
+    dt_s: Floats
+    elapsed_s: Floats
+    measured: tuple[Measured, ...]
+
+
+class FloorTracker:
+    """Follows everybody on the floor of one site."""
+
+    def __init__(self, site: Site, take_track_number: TakeNumber, settings: TrackerSettings) -> None:
+        """Begin with nobody on the floor."""
+        self._views = Views.of(site.cameras)
+        self._index = {camera.camera_id: i for i, camera in enumerate(self._views.cameras)}
+        self._take_number = take_track_number
+        self._settings = settings
+        self._tracks = Tracks.none(len(self._views))
+        self._detectability = Detectability(len(self._views))
+        self._at: datetime | None = None
+        self._last_frame: dict[int, datetime] = {}
+
+    def step(self, observations: Sequence[Observation]) -> Followed:
+        """Take in the frames of one tick; give who is where at the newest capture time so far.
+
+        Raises:
+            ValueError: there is no observation at all in the first tick.
+        """
+        tick, at = self._begin(observations)
+        scene, share, detection = self._scene(tick)
+        match = Matcher(scene, self._settings).run(PASSES)
+        self._judge(tick, match, share, detection)
+        owners = [np.full(len(m), NO_ID) for m in tick.measured]  # index of each box's track
+        for frame, boxes in enumerate(match.box):
+            track = np.flatnonzero(boxes >= 0)
+            owners[frame][boxes[track]] = track
+        self._give_birth(tick, owners)
+        self._prune(owners)
+        return self._publish(tick, at, observations, owners)
+
+    def _begin(self, observations: Sequence[Observation]) -> tuple[_Tick, datetime]:
+        """Move time and tracks on to the newest frame, and measure the boxes."""
+        s = self._settings
+        times = [o.captured_at for o in observations] + ([self._at] if self._at else [])
+        if not times:
+            raise ValueError("the first tick needs at least one observation")
+        at = max(times)
+        dt_s = (at - self._at).total_seconds() if self._at else 0.0
+        if dt_s > s.gap_limit_s:
+            self._tracks = Tracks.none(len(self._views))
+        t = self._tracks
+        mean, covariance = kalman.predict(t.mean, t.covariance, dt_s, s.acceleration_psd)
+        self._tracks = t.with_(
+            mean=mean,
+            covariance=covariance,
+            logit=survived(t.logit, dt_s, s),
+            unseen_s=t.unseen_s + dt_s,
+            now=np.zeros_like(t.now),
+        )
+        self._at = at
+        return self._select(observations, at), at
+
+    def _select(self, observations: Sequence[Observation], at: datetime) -> _Tick:
+        """Take the frames of calibrated cameras that are not too late, in order of capture."""
+        s = self._settings
+        usable = [
+            (o.captured_at, o.camera_id, i)
+            for i, o in enumerate(observations)
+            if o.camera_id in self._index and (at - o.captured_at).total_seconds() <= s.late_limit_s
+        ]
+        source = [i for _, _, i in sorted(usable)]
+        camera = np.array([self._index[observations[i].camera_id] for i in source], dtype=np.int64)
+        elapsed, measured = [], []
+        for i, c in zip(source, camera, strict=True):
+            o, model = observations[i], self._views.cameras[c]
+            last = self._last_frame.get(int(c))
+            elapsed.append(s.evidence_s if last is None else abs((o.captured_at - last).total_seconds()))
+            self._last_frame[int(c)] = o.captured_at
+            sees_height = bool(self._views.sees_height[c])
+            measured.append(measure(model, o.detections, s, sees_height=sees_height))
+        return _Tick(
+            source=np.array(source, dtype=np.int64),
+            camera=camera,
+            dt_s=np.array([(observations[i].captured_at - at).total_seconds() for i in source]),
+            elapsed_s=np.array(elapsed, dtype=np.float64),
+            measured=tuple(measured),
+        )
+
+    def _scene(self, tick: _Tick) -> tuple[Scene, Floats, Floats]:
+        """Lay out what the frames should show; also the visible share and chance of detection, (f, t)."""
+        t, s = self._tracks, self._settings
+        seen = look_at(self._views, tick.camera, tick.dt_s, t.mean, s)
+        shares = visibility(seen, seen, t.logit > 0, self._views.picture[tick.camera])
+        had = t.had[:, tick.camera].T  # (f, t)
+        detection = self._detectability.probability(tick.camera[:, None], shares.body, had)
+        scene = Scene(
+            views=self._views,
+            camera=tick.camera,
+            dt_s=tick.dt_s,
+            measured=tick.measured,
+            appearance=tuple(np.zeros((len(m), len(t))) for m in tick.measured),
+            mean=t.mean,
+            covariance=t.covariance,
+            log_odds=log_odds_detected(t.logit, detection),
+            log_prior=hypothesis_priors(shares.feet, s),
+        )
+        return scene, shares.body, detection
+
+    def _judge(self, tick: _Tick, match: Match, share: Floats, detection: Floats) -> None:
+        """Take in the matches: states, existence, and how well people are detected."""
+        t = self._tracks
+        hit = match.box >= 0  # (f, t)
+        had = t.had[:, tick.camera].T
+        confirmed = (t.logit > SURE_LOGIT) & (hit.sum(axis=0) - hit > 0) & (share > 0)
+        f, n = np.nonzero(confirmed)
+        self._detectability.learn(tick.camera[f], share[f, n], had[f, n], hit[f, n])
+        now, seen = t.now.copy(), t.had.copy()
+        for frame, camera in enumerate(tick.camera):
+            now[:, camera] |= hit[frame]
+            seen[:, camera] = hit[frame]
+        self._tracks = t.with_(
+            mean=match.mean,
+            covariance=match.covariance,
+            logit=judged(t.logit, match.evidence, hit, detection, tick.elapsed_s, self._settings),
+            unseen_s=np.where(hit.any(axis=0), 0.0, t.unseen_s),
+            now=now,
+            had=seen,
+        )
+
+    def _give_birth(self, tick: _Tick, owners: list[Ints]) -> None:
+        """Begin tracks of people whom only unexplained boxes show."""
+        s, t, views = self._settings, self._tracks, self._views
+        left = births.leftover(views, tick.camera, tick.dt_s, tick.measured, owners)
+        if len(left) == 0:
+            return
+        seeds = births.seed(left, s)
+        seen = look_at(views, tick.camera, tick.dt_s, np.nan_to_num(seeds.mean), s)
+        others = look_at(views, tick.camera, tick.dt_s, t.mean, s)
+        shares = visibility(seen, others, t.logit > 0, views.picture[tick.camera])
+        new = np.zeros(shares.body.shape, dtype=bool)
+        detection = self._detectability.probability(tick.camera[:, None], shares.body, new)
+        misses = np.maximum(np.log1p(-detection), -s.birth_miss_limit).T
+        prior = s.birth_logit + births.crowding(seeds.mean[:, :2], t.mean[:, :2], s)
+        prior = np.where(np.isfinite(seeds.mean).all(axis=1), prior, -np.inf)
+        new_people = births.gather(left, seeds, births.pair(left, seeds, s), prior, misses, s)
+        now = np.zeros((len(new_people.mean), len(views)), dtype=bool)
+        for birth, box in zip(new_people.birth, new_people.box, strict=True):
+            owners[left.frame[box]][left.box[box]] = len(t) + birth
+            now[birth, tick.camera[left.frame[box]]] = True
+        self._tracks = t.join(Tracks.born(new_people.mean, new_people.covariance, new_people.logit, now))
+
+    def _prune(self, owners: list[Ints]) -> None:
+        """Drop those who are not there any more."""
+        t, s = self._tracks, self._settings
+        keep = (t.logit > s.drop_logit) & (t.unseen_s <= s.coast_s) & np.isfinite(t.mean).all(axis=1)
+        moved = np.append(np.where(keep, np.cumsum(keep) - 1, NO_ID), NO_ID)  # the last one for NO_ID
+        for owner in owners:
+            owner[:] = moved[owner]
+        self._tracks = t.select(keep)
+
+    def _publish(
+        self, tick: _Tick, at: datetime, observations: Sequence[Observation], owners: list[Ints]
+    ) -> Followed:
+        """Give numbers to those who are shown for the first time, and hand out what is shown."""
+        t, s = self._tracks, self._settings
+        shown = (t.logit > 0) & (t.unseen_s <= s.publish_unseen_s)
+        number = t.number.copy()
+        for i in np.flatnonzero(shown & (number == NO_ID)):
+            number[i] = self._take_number()
+        self._tracks = t.with_(number=number)
+        by_owner = np.append(np.where(shown, number, NO_ID), NO_ID)
+        box_track = [np.full(len(o.detections), NO_ID) for o in observations]
+        for source, owner in zip(tick.source, owners, strict=True):
+            box_track[source] = by_owner[owner]
+        published = self._tracks.select(shown)
+        ids = np.array([camera.camera_id for camera in self._views.cameras], dtype=object)
+        return Followed(at, published, tuple(tuple(ids[row]) for row in published.now), tuple(box_track))

@@ -1,0 +1,80 @@
+"""The tracks that a tracker holds, in arrays."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuworker.pipeline.values import NO_ID
+from gpuworker.pipeline.views import STATE
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Tracks:
+    """Everybody who may be on the floor, n tracks at one instant; c cameras.
+
+    Attributes:
+        mean, covariance: (n, 5) and (n, 5, 5) of x, y, vx, vy, height.
+        logit: (n,) log odds that the person exists.
+        number: (n,) the track's id, NO_ID before it was published for the first time.
+        unseen_s: (n,) since a camera saw the person.
+        had: (n, c) whether the camera's last frame showed the person.
+        now: (n, c) whether a frame of this tick showed the person.
+    """
+
+    mean: Floats
+    covariance: Floats
+    logit: Floats
+    number: Ints
+    unseen_s: Floats
+    had: Bools
+    now: Bools
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+    @classmethod
+    def none(cls, cameras: int) -> Self:
+        """Give no tracks."""
+        return cls(
+            mean=np.zeros((0, STATE)),
+            covariance=np.zeros((0, STATE, STATE)),
+            logit=np.zeros(0),
+            number=np.zeros(0, np.int64),
+            unseen_s=np.zeros(0),
+            had=np.zeros((0, cameras), bool),
+            now=np.zeros((0, cameras), bool),
+        )
+
+    @classmethod
+    def born(cls, mean: Floats, covariance: Floats, logit: Floats, now: Bools) -> Self:
+        """Begin tracks of people seen by the cameras ``now`` (n, c)."""
+        n = len(mean)
+        return cls(
+            mean=mean,
+            covariance=covariance,
+            logit=logit,
+            number=np.full(n, NO_ID),
+            unseen_s=np.zeros(n),
+            had=now.copy(),
+            now=now,
+        )
+
+    def select(self, index: NDArray) -> Self:
+        """Give the tracks at an index or mask array."""
+        return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+    def join(self, other: Self) -> Self:
+        """Give these tracks and the other ones."""
+        return type(self)(
+            **{f.name: np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self)}
+        )
+
+    def with_(self, **changes: NDArray) -> Self:
+        """Give the tracks with some columns replaced."""
+        return replace(self, **changes)

@@ -1,0 +1,44 @@
+"""How much of each person every frame can show, behind the people in front."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpuworker.pipeline.boxes import visible_share
+from gpuworker.pipeline.views import Look
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+WHOLE_BODY = (0.0, 1.0)
+LOWER_FIFTH = (0.8, 1.0)
+IN_FRONT_M = 0.2  # a person hides those who stand at least this much further from the camera
+
+
+@dataclass(frozen=True, slots=True)
+class Visibility:
+    """What can be seen of people (f, n) in frames.
+
+    Attributes:
+        body: share of the whole person.
+        feet: share of the lowest fifth.
+    """
+
+    body: Floats
+    feet: Floats
+
+
+def visibility(seen: Look, others: Look, others_real: Bools, picture: Floats) -> Visibility:
+    """Tell what frames show of people.
+
+    Args:
+        seen: the people, (f, n).
+        others: those who may stand in front, (f, m).
+        others_real: (m,) which of them surely exist.
+        picture: (f, 4) xyxy of each frame.
+    """
+    hides = (others.depth[:, None, :] < seen.depth[:, :, None] - IN_FRONT_M) & others_real  # (f, n, m)
+    body = visible_share(seen.box, others.box, hides, picture, rows=WHOLE_BODY)
+    feet = visible_share(seen.box, others.box, hides, picture, rows=LOWER_FIFTH)
+    return Visibility(body=body, feet=feet)

@@ -1,0 +1,149 @@
+"""What happens on the floor: people appear and leave, enter and leave zones, cross lines.
+
+Positions jitter, so an edge counts as crossed only once the person is clearly on its other side.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from environments.geometry import crossing_direction, points_in_polygon
+from gpuworker.pipeline.settings import EventSettings
+from gpuworker.pipeline.values import Event, People, Zone
+
+Floats = NDArray[np.float64]
+
+DIRECTIONS = {1: "left_to_right", -1: "right_to_left"}
+
+
+@dataclass(slots=True)
+class _Presence:
+    """What is remembered of a person who is on the floor."""
+
+    track: int
+    seen_at: datetime
+    place_m: Floats
+    inside_since: dict[str, datetime] = field(default_factory=dict)  # zone -> entry, event given
+    doubtful_since: dict[str, datetime] = field(
+        default_factory=dict
+    )  # zone -> since the other side, no event yet
+    clear_side_m: dict[str, Floats] = field(default_factory=dict)  # line -> last place clearly beside it
+
+
+class FloorEvents:
+    """Turns positions into events."""
+
+    def __init__(self, zones: tuple[Zone, ...], settings: EventSettings) -> None:
+        """Begin with nobody on the floor."""
+        self._zones = zones
+        self._settings = settings
+        self._present: dict[int, _Presence] = {}
+
+    def step(self, people: People) -> tuple[Event, ...]:
+        """Give the events of a tick, in order of time."""
+        events = self._departures(people)
+        for i, person in enumerate(people.person.tolist()):
+            place, track = people.state[i, :2], int(people.track[i])
+            known = self._present.get(person)
+            if known is None:
+                known = _Presence(track, people.at, place)
+                self._present[person] = known
+                events.append(_event("person_appeared", people.at, person, known))
+            known.track, known.seen_at, known.place_m = track, people.at, place
+            for zone in self._zones:
+                if zone.kind == "line":
+                    events += self._line(zone, person, known)
+                else:
+                    events += self._polygon(zone, person, known)
+        return tuple(sorted(events, key=lambda e: e.at))
+
+    def rename(self, old: int, new: int) -> None:
+        """Carry on under another number what is known of a person."""
+        if old in self._present:
+            self._present[new] = self._present.pop(old)
+
+    def _departures(self, people: People) -> list[Event]:
+        here = set(people.person.tolist())
+        patience = timedelta(seconds=self._settings.left_after_s)
+        gone = [
+            person
+            for person, known in self._present.items()
+            if person not in here and people.at - known.seen_at > patience
+        ]
+        events = []
+        for person in gone:
+            known = self._present.pop(person)
+            for zone_id, since in known.inside_since.items():
+                events.append(_left_zone(zone_id, known.seen_at, since, person, known))
+            events.append(_event("person_left", known.seen_at, person, known))
+        return events
+
+    def _polygon(self, zone: Zone, person: int, known: _Presence) -> list[Event]:
+        inside = bool(points_in_polygon(known.place_m[None], zone.points_m)[0])
+        was_inside = zone.zone_id in known.inside_since
+        if inside == was_inside:
+            known.doubtful_since.pop(zone.zone_id, None)
+            return []
+        since = known.doubtful_since.setdefault(zone.zone_id, known.seen_at)
+        settled = known.seen_at - since >= timedelta(seconds=self._settings.settle_s)
+        if not settled and distance_to_ring(known.place_m, zone.points_m) < self._settings.margin_m:
+            return []
+        del known.doubtful_since[zone.zone_id]
+        if inside:
+            known.inside_since[zone.zone_id] = since
+            return [_event("zone_enter", known.seen_at, person, known, zone.zone_id)]
+        entered = known.inside_since.pop(zone.zone_id)
+        return [_left_zone(zone.zone_id, known.seen_at, entered, person, known)]
+
+    def _line(self, zone: Zone, person: int, known: _Presence) -> list[Event]:
+        if distance_to_segment(known.place_m, zone.points_m) < self._settings.margin_m:
+            return []
+        before = known.clear_side_m.get(zone.zone_id)
+        known.clear_side_m[zone.zone_id] = known.place_m
+        direction = 0 if before is None else crossing_direction(before, known.place_m, zone.points_m)
+        if direction == 0:
+            return []
+        payload: dict[str, object] = {"direction": DIRECTIONS[direction]}
+        return [_event("line_cross", known.seen_at, person, known, zone.zone_id, payload)]
+
+
+def distance_to_segment(point_m: Floats, segment_m: Floats) -> float:
+    """Give the distance of a point (2,) to a segment (2, 2), m."""
+    a, b = segment_m
+    along = b - a
+    length2 = float(along @ along)
+    t = min(1.0, max(0.0, float((point_m - a) @ along) / length2)) if length2 > 0 else 0.0
+    return float(np.linalg.norm(point_m - a - t * along))
+
+
+def distance_to_ring(point_m: Floats, ring_m: Floats) -> float:
+    """Give the distance of a point (2,) to the border of a polygon (k, 2), m."""
+    after = np.roll(ring_m, -1, axis=0)
+    return min(distance_to_segment(point_m, np.stack([a, b])) for a, b in zip(ring_m, after, strict=True))
+
+
+def _left_zone(zone_id: str, at: datetime, entered: datetime, person: int, known: _Presence) -> Event:
+    payload: dict[str, object] = {"dwell_s": round((at - entered).total_seconds(), 3)}
+    return _event("zone_leave", at, person, known, zone_id, payload)
+
+
+def _event(
+    kind: str,
+    at: datetime,
+    person: int,
+    known: _Presence,
+    zone_id: str | None = None,
+    payload: dict[str, object] | None = None,
+) -> Event:
+    return Event(
+        kind=kind,
+        at=at,
+        person=person,
+        track=known.track,
+        zone_id=zone_id,
+        x_m=float(known.place_m[0]),
+        y_m=float(known.place_m[1]),
+        payload=payload or {},
+    )

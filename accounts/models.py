@@ -1,5 +1,7 @@
 """Who uses SpotOn."""
 
+from typing import Any
+
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -38,3 +40,11 @@ class User(AbstractUser):
     def may_operate(self) -> bool:
         """Say whether the user may start, stop and steer tracking where granted."""
         return self.is_admin or self.role == Role.OPERATOR
+
+    def has_perm(self, perm: str, obj: Any = None) -> bool:
+        """Say whether the admin pages let the user do something: Admins everything, others nothing."""
+        return self.is_active and self.is_admin
+
+    def has_module_perms(self, app_label: str) -> bool:
+        """Say whether the admin pages show an app to the user."""
+        return self.is_active and self.is_admin

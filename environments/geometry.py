@@ -17,6 +17,8 @@ Floats = NDArray[np.float64]
 MIN_PAIRS = 4
 COLLINEAR_RATIO = 1e-3  # smallest over largest singular value of centred points: under it, a line
 HORIZON_EPS = 1e-9
+# cv2 stops after five rounds by default, a third of a pixel off in the corners of a wide lens
+UNDISTORT_UNTIL = (cv2.TERM_CRITERIA_MAX_ITER | cv2.TERM_CRITERIA_EPS, 50, 1e-6)
 MAX_CONDITION = 1e12  # of a homography; over it, inverting loses every digit
 
 
@@ -60,6 +62,35 @@ class Lens:
     def is_distorting(self) -> bool:
         """Say whether any distortion coefficient is non-zero."""
         return bool(np.any(self.distortion))
+
+    def undistort(self, points_px: Floats) -> Floats:
+        """Move recorded pixels to where a lens without distortion would show them, (n, 2) -> (n, 2)."""
+        if not self.is_distorting or len(points_px) == 0:
+            return points_px
+        out = cv2.undistortPoints(
+            points_px.reshape(-1, 1, 2), self.matrix, self.distortion, P=self.matrix, criteria=UNDISTORT_UNTIL
+        )
+        return np.asarray(out, dtype=np.float64).reshape(-1, 2)
+
+    def distort(self, points_px: Floats) -> Floats:
+        """Move undistorted pixels to where the recorded picture shows them, (n, 2) -> (n, 2).
+
+        NaN so far out that the lens would fold the point back into the picture.
+        """
+        if not self.is_distorting or len(points_px) == 0:
+            return points_px
+        normal = np.column_stack([points_px, np.ones(len(points_px))]) @ np.linalg.inv(self.matrix).T
+        out, _ = cv2.projectPoints(normal, np.zeros(3), np.zeros(3), self.matrix, self.distortion)
+        folded = (normal[:, :2] ** 2).sum(axis=1) > self.reach2
+        return np.where(folded[:, None], np.nan, np.asarray(out, dtype=np.float64).reshape(-1, 2))
+
+    @property
+    def reach2(self) -> float:
+        """Give the squared normalised radius up to which the radial distortion grows outwards."""
+        k1, k2, _, _, k3 = self.distortion
+        roots = np.roots([7 * k3, 5 * k2, 3 * k1, 1.0])  # of d/dr of r (1 + k1 r^2 + k2 r^4 + k3 r^6)
+        turns = roots.real[(np.abs(roots.imag) < HORIZON_EPS) & (roots.real > 0)]
+        return float(turns.min(initial=np.inf))
 
 
 @dataclass(frozen=True)
@@ -131,15 +162,21 @@ class CameraModel:
     def projection(self) -> Floats:
         """Give the 3x4 matrix from (x, y, z, 1) in metres to undistorted pixels.
 
-        From the full calibration where it is known; otherwise from the homography with square pixels
-        and a centred principal point, see :func:`projection_from_homography`.
+        From the full calibration where it is known; otherwise from the homography and the camera matrix,
+        or without one with square pixels and a centred principal point, see
+        :func:`projection_from_homography`.
 
         Raises:
             GeometryError: the homography alone does not give a focal length (camera looks straight down).
         """
-        if self.lens is not None and self.rotation is not None and self.translation_m is not None:
-            return self.lens.matrix @ np.column_stack([self.rotation, self.translation_m])
-        return projection_from_homography(self.h_world_to_image, width=self.width, height=self.height)
+        if self.lens is None:
+            matrix = camera_matrix_from_homography(
+                self.h_world_to_image, width=self.width, height=self.height
+            )
+            return projection_from_homography(self.h_world_to_image, matrix)
+        if self.rotation is None or self.translation_m is None:
+            return projection_from_homography(self.h_world_to_image, self.lens.matrix)
+        return self.lens.matrix @ np.column_stack([self.rotation, self.translation_m])
 
     @cached_property
     def position_m(self) -> Floats:
@@ -149,21 +186,11 @@ class CameraModel:
 
     def undistort(self, points_px: Floats) -> Floats:
         """Move recorded pixels to where a lens without distortion would show them, (n, 2) -> (n, 2)."""
-        if self.lens is None or not self.lens.is_distorting or len(points_px) == 0:
-            return points_px
-        out = cv2.undistortPoints(
-            points_px.reshape(-1, 1, 2), self.lens.matrix, self.lens.distortion, P=self.lens.matrix
-        )
-        return np.asarray(out, dtype=np.float64).reshape(-1, 2)
+        return points_px if self.lens is None else self.lens.undistort(points_px)
 
     def distort(self, points_px: Floats) -> Floats:
         """Move undistorted pixels to where the recorded picture shows them, (n, 2) -> (n, 2)."""
-        if self.lens is None or not self.lens.is_distorting or len(points_px) == 0:
-            return points_px
-        m = self.lens.matrix
-        normal = np.column_stack([(points_px - m[:2, 2]) / [m[0, 0], m[1, 1]], np.ones(len(points_px))])
-        out, _ = cv2.projectPoints(normal, np.zeros(3), np.zeros(3), m, self.lens.distortion)
-        return np.asarray(out, dtype=np.float64).reshape(-1, 2)
+        return points_px if self.lens is None else self.lens.distort(points_px)
 
     def to_floor(self, points_px: Floats) -> Floats:
         """Map recorded pixels to the floor, (n, 2) px -> (n, 2) m; NaN at and above the horizon."""
@@ -264,8 +291,8 @@ def homography_jacobian(h: Floats, points: Floats) -> Floats:
     return jac
 
 
-def projection_from_homography(h_world_to_image: Floats, *, width: int, height: int) -> Floats:
-    """Recover the 3x4 projection from the floor homography alone.
+def camera_matrix_from_homography(h_world_to_image: Floats, *, width: int, height: int) -> Floats:
+    """Recover the (3, 3) camera matrix from the floor homography alone.
 
     Assumes square pixels, no skew, and the principal point in the middle of the picture; the focal
     length then follows from the two constraints on the image of the absolute conic.
@@ -289,14 +316,21 @@ def projection_from_homography(h_world_to_image: Floats, *, width: int, height: 
             "points are inexact): add the camera matrix to the calibration"
         )
     f = 1.0 / np.sqrt(inv_f2)
-    k = np.array([[f, 0, width / 2], [0, f, height / 2], [0, 0, 1.0]])
-    m = np.linalg.inv(k) @ h_world_to_image
+    return np.array([[f, 0, width / 2], [0, f, height / 2], [0, 0, 1.0]])
+
+
+def projection_from_homography(h_world_to_image: Floats, camera_matrix: Floats) -> Floats:
+    """Complete the floor homography of a camera of known matrix to its 3x4 projection.
+
+    Source: Zhang, A Flexible New Technique for Camera Calibration (2000), section 3.1.
+    """
+    m = np.linalg.inv(camera_matrix) @ h_world_to_image
     scale = 2.0 / (np.linalg.norm(m[:, 0]) + np.linalg.norm(m[:, 1]))
     r1, r2, t = m[:, 0] * scale, m[:, 1] * scale, m[:, 2] * scale
     u, _, vt = np.linalg.svd(np.column_stack([r1, r2, np.cross(r1, r2)]))
     rotation = u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt
     # keep the floor columns as they were fitted; only the vertical is taken from the rotation
-    projection: Floats = k @ np.column_stack([r1, r2, rotation[:, 2], t])
+    projection: Floats = camera_matrix @ np.column_stack([r1, r2, rotation[:, 2], t])
     centre_z = -np.linalg.solve(projection[:, :3], projection[:, 3])[2]
     if centre_z < 0:  # the vertical points down for a mirrored plan: a camera stands above its floor
         projection[:, 2] *= -1
@@ -324,7 +358,8 @@ def fit_homography(points_px: ArrayLike, points_m: ArrayLike, *, tolerance_m: fl
     Four pairs are fitted exactly; from five on, pairs that miss by more than ``tolerance_m`` are left out.
 
     Raises:
-        GeometryError: shapes differ, fewer than four pairs, values that are not numbers, points on one line.
+        GeometryError: shapes differ, fewer than four pairs, values that are not numbers, points on one line,
+            pairs that contradict each other.
     Source: Hartley & Zisserman, Multiple View Geometry, 2nd ed., algorithms 4.2 and 4.6.
     """
     src = np.asarray(points_px, dtype=np.float64)
@@ -350,12 +385,16 @@ def fit_homography(points_px: ArrayLike, points_m: ArrayLike, *, tolerance_m: fl
         raise GeometryError(
             "no homography fits these point pairs: three of the four are on one line, or pairs are swapped"
         )
+    inliers = np.asarray(mask, dtype=bool).ravel()
+    if 2 * inliers.sum() < len(src):
+        raise GeometryError(
+            f"only {inliers.sum()} of the {len(src)} point pairs agree within {tolerance_m} m: check the pairs"
+        )
+    sides = np.sign(src[inliers] @ h[2, :2] + h[2, 2])
+    if abs(sides.sum()) < len(sides):
+        raise GeometryError("the point pairs contradict each other: two of them are probably swapped")
     errors = np.linalg.norm(_project_any_side(h, src) - dst, axis=1)
-    return HomographyFit(
-        h_image_to_world=h,
-        errors_m=errors,
-        inliers=np.asarray(mask, dtype=bool).ravel(),
-    )
+    return HomographyFit(h_image_to_world=h, errors_m=errors, inliers=inliers)
 
 
 def is_collinear(points: Floats) -> bool:
@@ -372,6 +411,43 @@ def polygon_area(polygon_m: Floats) -> float:
     """
     x, y = polygon_m[:, 0], polygon_m[:, 1]
     return float(0.5 * (x @ np.roll(y, -1) - y @ np.roll(x, -1)))
+
+
+def check_polygon(points_m: ArrayLike) -> Floats:
+    """Give a ring of points from outside as a polygon (k, 2), without a last point that repeats the first.
+
+    Raises:
+        GeometryError: not numbers, fewer than three points, no area, or edges that cross or touch.
+    """
+    ring = _as_points("polygon", points_m)
+    if len(ring) > 1 and np.array_equal(ring[0], ring[-1]):
+        ring = ring[:-1]
+    if len(ring) < 3:
+        raise GeometryError(f"a polygon needs at least three different points, got {len(ring)}: add points")
+    if is_collinear(ring):
+        raise GeometryError("the polygon has no area: its points lie on one line")
+    n = len(ring)
+    for i in range(n):
+        for j in range(i + 1, n):
+            if _edges_meet(ring, i, j):
+                raise GeometryError(
+                    f"the polygon crosses itself between points {i + 1} and {j + 1}: draw it around in one go"
+                )
+    return ring
+
+
+def check_line(points_m: ArrayLike) -> Floats:
+    """Give two points from outside as a directed line (2, 2).
+
+    Raises:
+        GeometryError: not numbers, not two points, or twice the same one.
+    """
+    line = _as_points("line", points_m)
+    if len(line) != 2:
+        raise GeometryError(f"a line has two points, got {len(line)}")
+    if np.array_equal(line[0], line[1]):
+        raise GeometryError("the line has no length: its two points are the same")
+    return line
 
 
 def points_in_polygon(points_m: Floats, polygon_m: Floats) -> NDArray[np.bool_]:
@@ -393,11 +469,7 @@ def crossing_direction(a_m: Floats, b_m: Floats, line_m: Floats) -> int:
     """
     p, q = line_m
     d = q - p
-
-    def side(r: Floats) -> float:
-        return float(d[0] * (r[1] - p[1]) - d[1] * (r[0] - p[0]))
-
-    side_a, side_b = side(a_m), side(b_m)
+    side_a, side_b = _side(p, q, a_m), _side(p, q, b_m)
     if (side_a > 0) == (side_b > 0):
         return 0
     step = b_m - a_m
@@ -406,6 +478,36 @@ def crossing_direction(a_m: Floats, b_m: Floats, line_m: Floats) -> int:
     if not 0.0 <= along <= 1.0:
         return 0
     return 1 if side_a > 0 else -1
+
+
+def _as_points(name: str, points_m: ArrayLike) -> Floats:
+    try:
+        n = len(points_m)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise GeometryError(f"{name}: expected a list of [x, y]") from error
+    return as_floats(name, points_m, (n, 2)) if n else np.zeros((0, 2))
+
+
+def _edges_meet(ring: Floats, i: int, j: int) -> bool:
+    """Say whether edges i < j of a ring share a point that they should not."""
+    n = len(ring)
+    a, b, c, d = ring[i], ring[(i + 1) % n], ring[j], ring[(j + 1) % n]
+    if j == i + 1 or (i == 0 and j == n - 1):  # neighbours: they share a corner, and must not fold back
+        corner, before, after = (b, a, d) if j == i + 1 else (a, b, c)
+        return _side(corner, before, after) == 0 and float((before - corner) @ (after - corner)) >= 0
+    if _side(a, b, c) * _side(a, b, d) < 0 and _side(c, d, a) * _side(c, d, b) < 0:
+        return True
+    return any(_on_segment(r, p, q) for p, q, r in ((a, b, c), (a, b, d), (c, d, a), (c, d, b)))
+
+
+def _side(p: Floats, q: Floats, r: Floats) -> float:
+    """Say on which side of the line from p to q the point r lies: positive for left, in m^2."""
+    d = q - p
+    return float(d[0] * (r[1] - p[1]) - d[1] * (r[0] - p[0]))
+
+
+def _on_segment(r: Floats, p: Floats, q: Floats) -> bool:
+    return _side(p, q, r) == 0 and float((r - p) @ (r - q)) <= 0
 
 
 def _project_any_side(h: Floats, points: Floats) -> Floats:

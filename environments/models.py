@@ -1,6 +1,12 @@
 """Where: the places that are watched, their floor plans, cameras, calibrations and zones."""
 
+import re
+from typing import TypedDict
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
+
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
@@ -11,6 +17,65 @@ key_validator = RegexValidator(
     _("Use up to 32 letters, digits, '-' and '_', beginning with a letter or a digit."),
 )
 
+NETWORK_SCHEMES = ("rtsp", "rtsps", "http", "https")
+FILE_SCHEMES = ("file", "images")
+SOURCE_SCHEMES = (*NETWORK_SCHEMES, *FILE_SCHEMES, "sim")
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+(?:@[^/\s@]+)*@")
+
+
+class PointPair(TypedDict):
+    """A place in the picture (u, v, px) and the same place on the floor (x, y, m)."""
+
+    u: float
+    v: float
+    x: float
+    y: float
+
+
+def mask_credentials(text: str) -> str:
+    """Hide user names and passwords of the addresses in a text."""
+    return _CREDENTIALS.sub("***@", text)
+
+
+def validate_source_url(url: str) -> None:
+    """Check that an address can be a camera: a known scheme with what it needs.
+
+    Raises:
+        ValidationError: another scheme, no host, no absolute path.
+    """
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises when it is no number
+    except ValueError as error:
+        raise ValidationError(_("This address cannot be read: check its brackets and port.")) from error
+    if parts.scheme not in SOURCE_SCHEMES or "://" not in url:
+        raise ValidationError(
+            _("Begin the address with one of %(schemes)s."),
+            params={"schemes": ", ".join(f"{scheme}://" for scheme in SOURCE_SCHEMES)},
+        )
+    if parts.scheme in NETWORK_SCHEMES and not parts.hostname:
+        raise ValidationError(
+            _("Name the camera's host: %(scheme)s://host/path."), params={"scheme": parts.scheme}
+        )
+    if parts.scheme in FILE_SCHEMES and (parts.netloc or not parts.path.strip("/")):
+        raise ValidationError(
+            _("Use three slashes and an absolute path: %(scheme)s:///folder/name."),
+            params={"scheme": parts.scheme},
+        )
+    if parts.scheme == "sim" and not (parts.netloc and parts.path.strip("/")):
+        raise ValidationError(_("Name the simulated site and its camera: sim://plaza/c1."))
+
+
+def validate_time_zone(name: str) -> None:
+    """Check that a time zone exists.
+
+    Raises:
+        ValidationError: it does not.
+    """
+    if name not in available_timezones():
+        raise ValidationError(_("Use a name of the tz database, for example Europe/Vienna."))
+
 
 class Environment(models.Model):
     """A place with one floor, watched by several cameras.
@@ -20,7 +85,13 @@ class Environment(models.Model):
 
     slug = models.SlugField(_("short name"), unique=True, help_text=_("Part of the page addresses."))
     name = models.CharField(_("name"), max_length=100)
-    time_zone = models.CharField(_("time zone"), max_length=64, default="UTC")
+    time_zone = models.CharField(
+        _("time zone"),
+        max_length=64,
+        default="UTC",
+        validators=[validate_time_zone],
+        help_text=_("For example Europe/Vienna; pages show times of this place."),
+    )
     retention_days = models.PositiveIntegerField(
         _("days of history kept"),
         default=30,
@@ -103,6 +174,7 @@ class Camera(models.Model):
     source_url = models.CharField(
         _("source"),
         max_length=1000,
+        validators=[validate_source_url],
         help_text=_(
             "rtsp://, http(s)://, file:///, images:/// or sim://, with user name and password if needed."
         ),
@@ -134,6 +206,11 @@ class Camera(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.key
+
+    @property
+    def masked_source_url(self) -> str:
+        """Give the source without user name and password, for lists and logs."""
+        return mask_credentials(self.source_url)
 
 
 class Calibration(models.Model):

@@ -166,7 +166,7 @@ class Detection(models.Model):
     camera = models.ForeignKey(Camera, models.CASCADE, related_name="+", db_constraint=False, db_index=False)
     ordinal = models.PositiveSmallIntegerField(_("place in the frame"))
     track = models.ForeignKey(
-        Track, models.CASCADE, related_name="detections", db_constraint=False, db_index=False, null=True
+        Track, models.CASCADE, related_name="detections", db_constraint=False, db_index=False, null=True, blank=True
     )
     left_px = models.FloatField(_("left, px"))
     top_px = models.FloatField(_("top, px"))
@@ -197,20 +197,20 @@ class TrackEvent(models.Model):
     )
     kind = models.CharField(_("kind"), max_length=20, choices=EventKind)
     person = models.ForeignKey(
-        Person, models.CASCADE, related_name="events", db_constraint=False, db_index=False, null=True
+        Person, models.CASCADE, related_name="events", db_constraint=False, db_index=False, null=True, blank=True
     )
     track = models.ForeignKey(
-        Track, models.CASCADE, related_name="events", db_constraint=False, db_index=False, null=True
+        Track, models.CASCADE, related_name="events", db_constraint=False, db_index=False, null=True, blank=True
     )
     zone = models.ForeignKey(
-        Zone, models.CASCADE, related_name="+", db_constraint=False, db_index=False, null=True
+        Zone, models.CASCADE, related_name="+", db_constraint=False, db_index=False, null=True, blank=True
     )
     camera = models.ForeignKey(
-        Camera, models.CASCADE, related_name="+", db_constraint=False, db_index=False, null=True
+        Camera, models.CASCADE, related_name="+", db_constraint=False, db_index=False, null=True, blank=True
     )
-    x_m = models.FloatField(_("x, m"), null=True)
-    y_m = models.FloatField(_("y, m"), null=True)
-    payload = models.JSONField(_("details"), default=dict)
+    x_m = models.FloatField(_("x, m"), null=True, blank=True)
+    y_m = models.FloatField(_("y, m"), null=True, blank=True)
+    payload = models.JSONField(_("details"), default=dict, blank=True)
 
     class Meta:
         constraints = [

@@ -5,6 +5,8 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
+import environments.models
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -30,7 +32,16 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("name", models.CharField(max_length=100, verbose_name="name")),
-                ("time_zone", models.CharField(default="UTC", max_length=64, verbose_name="time zone")),
+                (
+                    "time_zone",
+                    models.CharField(
+                        default="UTC",
+                        help_text="For example Europe/Vienna; pages show times of this place.",
+                        max_length=64,
+                        validators=[environments.models.validate_time_zone],
+                        verbose_name="time zone",
+                    ),
+                ),
                 (
                     "retention_days",
                     models.PositiveIntegerField(
@@ -84,6 +95,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         help_text="rtsp://, http(s)://, file:///, images:/// or sim://, with user name and password if needed.",
                         max_length=1000,
+                        validators=[environments.models.validate_source_url],
                         verbose_name="source",
                     ),
                 ),

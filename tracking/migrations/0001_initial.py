@@ -102,6 +102,7 @@ class Migration(migrations.Migration):
                 (
                     "track",
                     models.ForeignKey(
+                        blank=True,
                         db_constraint=False,
                         db_index=False,
                         null=True,
@@ -140,12 +141,13 @@ class Migration(migrations.Migration):
                         verbose_name="kind",
                     ),
                 ),
-                ("x_m", models.FloatField(null=True, verbose_name="x, m")),
-                ("y_m", models.FloatField(null=True, verbose_name="y, m")),
-                ("payload", models.JSONField(default=dict, verbose_name="details")),
+                ("x_m", models.FloatField(blank=True, null=True, verbose_name="x, m")),
+                ("y_m", models.FloatField(blank=True, null=True, verbose_name="y, m")),
+                ("payload", models.JSONField(blank=True, default=dict, verbose_name="details")),
                 (
                     "camera",
                     models.ForeignKey(
+                        blank=True,
                         db_constraint=False,
                         db_index=False,
                         null=True,
@@ -167,6 +169,7 @@ class Migration(migrations.Migration):
                 (
                     "person",
                     models.ForeignKey(
+                        blank=True,
                         db_constraint=False,
                         db_index=False,
                         null=True,
@@ -178,6 +181,7 @@ class Migration(migrations.Migration):
                 (
                     "track",
                     models.ForeignKey(
+                        blank=True,
                         db_constraint=False,
                         db_index=False,
                         null=True,
@@ -189,6 +193,7 @@ class Migration(migrations.Migration):
                 (
                     "zone",
                     models.ForeignKey(
+                        blank=True,
                         db_constraint=False,
                         db_index=False,
                         null=True,

@@ -1,0 +1,229 @@
+"""What changes environments: places, cameras, calibrations, zones and floor plans."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+from django.core.files import File
+from django.core.files.images import get_image_dimensions
+from django.db import transaction
+from numpy.typing import ArrayLike
+
+from accounts.models import User
+from environments.geometry import CameraModel, Lens, check_line, check_polygon, fit_homography
+from environments.models import (
+    Calibration,
+    Camera,
+    CameraState,
+    Environment,
+    FloorPlan,
+    Grant,
+    PointPair,
+    Zone,
+    ZoneKind,
+    mask_credentials,
+)
+
+
+class PlanUnreadable(ValueError):  # noqa: N818 - named for what is wrong
+    """The floor plan's file is no picture."""
+
+
+def environment_create(
+    *, slug: str, name: str, time_zone: str = "UTC", retention_days: int = 30
+) -> Environment:
+    """Make a place to watch.
+
+    Raises:
+        ValidationError: by field: the short name is taken or malformed, the time zone is unknown, ...
+    """
+    environment = Environment(slug=slug, name=name, time_zone=time_zone, retention_days=retention_days)
+    environment.full_clean()
+    environment.save()
+    return environment
+
+
+def grant_add(*, environment: Environment, user: User) -> Grant:
+    """Let a user see an environment; once is enough."""
+    grant, _ = Grant.objects.get_or_create(environment=environment, user=user)
+    return grant
+
+
+def camera_add(
+    *,
+    environment: Environment,
+    key: str,
+    source_url: str,
+    width: int,
+    height: int,
+    name: str = "",
+    fps: float = 10.0,
+    enabled: bool = True,
+) -> Camera:
+    """Add a camera behind those that are there; a picture is ``width`` x ``height`` px.
+
+    Raises:
+        ValidationError: by field: the key is taken, the source's scheme is unknown, a size is too small, ...
+    """
+    camera = Camera(
+        environment=environment,
+        key=key,
+        name=name,
+        source_url=source_url,
+        width=width,
+        height=height,
+        fps=fps,
+        enabled=enabled,
+        position=environment.cameras.count(),
+    )
+    camera.full_clean()
+    camera.save()
+    return camera
+
+
+def camera_state_set(*, camera: Camera, state: CameraState, message: str, now: datetime) -> bool:
+    """Say how a camera is doing; True when that is news.
+
+    The instant is when the state began, so a new message alone leaves it. Writes these columns only:
+    somebody may be editing the camera meanwhile.
+    """
+    message = mask_credentials(message)[:300]
+    same = Camera.objects.filter(pk=camera.pk, state=state)
+    if same.filter(state_message=message).exists():
+        return False
+    if not same.update(state_message=message):
+        Camera.objects.filter(pk=camera.pk).update(state=state, state_message=message, state_at=now)
+    return True
+
+
+def calibration_fit(
+    *,
+    camera: Camera,
+    point_pairs: Sequence[PointPair],
+    camera_matrix: ArrayLike | None = None,
+    distortion: ArrayLike | None = None,
+    created_by: User | None = None,
+) -> Calibration:
+    """Calibrate a camera from point pairs: the new version is in use, the old ones are kept.
+
+    Raises:
+        GeometryError: too few pairs, pairs on one line or contradicting each other, a lens that is none.
+    """
+    lens = None if camera_matrix is None else Lens.create(matrix=camera_matrix, distortion=distortion)
+    points_px = np.array([[pair["u"], pair["v"]] for pair in point_pairs], dtype=np.float64).reshape(-1, 2)
+    points_m = np.array([[pair["x"], pair["y"]] for pair in point_pairs], dtype=np.float64).reshape(-1, 2)
+    fit = fit_homography(points_px if lens is None else lens.undistort(points_px), points_m)
+    return calibration_set(
+        camera=camera,
+        h_image_to_world=fit.h_image_to_world,
+        camera_matrix=camera_matrix,
+        distortion=distortion,
+        point_pairs=point_pairs,
+        created_by=created_by,
+    )
+
+
+def calibration_set(
+    *,
+    camera: Camera,
+    h_image_to_world: ArrayLike,
+    camera_matrix: ArrayLike | None = None,
+    distortion: ArrayLike | None = None,
+    rotation: ArrayLike | None = None,
+    translation_m: ArrayLike | None = None,
+    point_pairs: Sequence[PointPair] = (),
+    created_by: User | None = None,
+) -> Calibration:
+    """Calibrate a camera from numbers: the new version is in use, the old ones are kept.
+
+    Raises:
+        GeometryError: numbers that make no camera.
+    """
+    lens = None if camera_matrix is None else Lens.create(matrix=camera_matrix, distortion=distortion)
+    model = CameraModel.create(
+        camera_id=camera.key,
+        width=camera.width,
+        height=camera.height,
+        h_image_to_world=h_image_to_world,
+        lens=lens,
+        rotation=rotation,
+        translation_m=translation_m,
+    )
+    calibration = Calibration(
+        camera=camera,
+        point_pairs=[dict(pair) for pair in point_pairs],
+        h_image_to_world=model.h_image_to_world.tolist(),
+        camera_matrix=None if lens is None else lens.matrix.tolist(),
+        distortion=None if lens is None else lens.distortion.tolist(),
+        rotation=None if model.rotation is None else model.rotation.tolist(),
+        translation_m=None if model.translation_m is None else model.translation_m.tolist(),
+        created_by=created_by,
+    )
+    with transaction.atomic():
+        # the camera's row is the lock: two at once would both find nothing to retire
+        Camera.objects.select_for_update().get(pk=camera.pk)
+        camera.calibrations.filter(is_active=True).update(is_active=False)
+        calibration.save()
+    return calibration
+
+
+def calibration_activate(*, calibration: Calibration) -> None:
+    """Use an earlier version again."""
+    with transaction.atomic():
+        Camera.objects.select_for_update().get(pk=calibration.camera_id)
+        Calibration.objects.filter(camera=calibration.camera_id, is_active=True).update(is_active=False)
+        Calibration.objects.filter(pk=calibration.pk).update(is_active=True)
+    calibration.refresh_from_db()
+
+
+def zone_set(
+    *,
+    environment: Environment,
+    key: str,
+    name: str,
+    points_m: ArrayLike,
+    kind: ZoneKind = ZoneKind.POLYGON,
+    capacity: int | None = None,
+) -> Zone:
+    """Draw a zone, or draw the one of this key anew.
+
+    Raises:
+        GeometryError: points that make no area or no line.
+        ValidationError: by field: the key is malformed, a line with a capacity, ...
+    """
+    check = check_polygon if kind == ZoneKind.POLYGON else check_line
+    points = check(points_m)
+    zone = Zone.objects.filter(environment=environment, key=key).first()
+    zone = zone or Zone(environment=environment, key=key)
+    zone.name, zone.kind, zone.points_m, zone.capacity = name, kind, points.tolist(), capacity
+    zone.full_clean()
+    zone.save()
+    return zone
+
+
+def floor_plan_set(
+    *,
+    environment: Environment,
+    image: File,
+    metres_per_px: float,
+    origin_x_px: float = 0.0,
+    origin_y_px: float = 0.0,
+) -> FloorPlan:
+    """Put a picture under the map, in place of the one that is there.
+
+    Raises:
+        PlanUnreadable: the file is no picture.
+        ValidationError: by field: the scale is not positive, ...
+    """
+    if None in get_image_dimensions(image):
+        raise PlanUnreadable(f"{image.name} is no picture: use a PNG or JPEG file")
+    plan = FloorPlan.objects.filter(environment=environment).first() or FloorPlan(environment=environment)
+    replaced = plan.image.name if plan.pk else None
+    plan.image = image
+    plan.metres_per_px = metres_per_px
+    plan.origin_x_px, plan.origin_y_px = origin_x_px, origin_y_px
+    plan.full_clean(exclude=["image"])
+    plan.save()
+    if replaced:
+        transaction.on_commit(lambda: plan.image.storage.delete(replaced))
+    return plan

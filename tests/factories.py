@@ -1,0 +1,185 @@
+# mypy: disable-error-code="no-untyped-call"
+"""Makers of rows for tests, one for each model."""
+
+from datetime import UTC, datetime, timedelta
+
+from factory.declarations import LazyAttribute, LazyFunction, SelfAttribute, Sequence, SubFactory
+from factory.django import DjangoModelFactory, ImageField, Password
+
+from accounts.models import Role, User
+from environments.models import Calibration, Camera, Environment, FloorPlan, Grant, Zone
+from tracking.choices import EventKind
+from tracking.models import Counter, Detection, Person, Track, TrackEvent, TrackingSession, TrackPoint
+
+T0 = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+
+# 100 px a metre, the floor's origin in the middle of a 640x480 picture, y upwards: (320, 240) px is (0, 0) m
+H_IMAGE_TO_WORLD = [[0.01, 0.0, -3.2], [0.0, -0.01, 2.4], [0.0, 0.0, 1.0]]
+
+
+class UserFactory(DjangoModelFactory):
+    """Make a Viewer; the password is ``password``."""
+
+    class Meta:
+        model = User
+        skip_postgeneration_save = True
+
+    username = Sequence(lambda n: f"user{n}")
+    password = Password("password")
+    role = Role.VIEWER
+    is_staff = LazyAttribute(lambda user: user.role == Role.ADMIN)
+
+
+class EnvironmentFactory(DjangoModelFactory):
+    """Make an environment without cameras."""
+
+    class Meta:
+        model = Environment
+
+    slug = Sequence(lambda n: f"place-{n}")
+    name = Sequence(lambda n: f"Place {n}")
+
+
+class GrantFactory(DjangoModelFactory):
+    """Let a new user see a new environment."""
+
+    class Meta:
+        model = Grant
+
+    environment = SubFactory(EnvironmentFactory)
+    user = SubFactory(UserFactory)
+
+
+class FloorPlanFactory(DjangoModelFactory):
+    """Put a 100 x 80 px picture of 10 cm a pixel under the map."""
+
+    class Meta:
+        model = FloorPlan
+
+    environment = SubFactory(EnvironmentFactory)
+    image = ImageField(width=100, height=80, filename="plan.png", format="PNG")
+    metres_per_px = 0.1
+
+
+class CameraFactory(DjangoModelFactory):
+    """Make a camera that is not calibrated, 640 x 480 px."""
+
+    class Meta:
+        model = Camera
+
+    environment = SubFactory(EnvironmentFactory)
+    key = Sequence(lambda n: f"c{n}")
+    source_url = LazyAttribute(lambda camera: f"rtsp://viewer:secret@10.0.0.1:554/{camera.key}")
+    width = 640
+    height = 480
+
+
+class CalibrationFactory(DjangoModelFactory):
+    """Calibrate a camera as if it looked straight down, see H_IMAGE_TO_WORLD."""
+
+    class Meta:
+        model = Calibration
+
+    camera = SubFactory(CameraFactory)
+    h_image_to_world = LazyFunction(lambda: [list(row) for row in H_IMAGE_TO_WORLD])
+
+
+class ZoneFactory(DjangoModelFactory):
+    """Draw a square of 2 x 2 m."""
+
+    class Meta:
+        model = Zone
+
+    environment = SubFactory(EnvironmentFactory)
+    key = Sequence(lambda n: f"z{n}")
+    name = Sequence(lambda n: f"Zone {n}")
+    points_m = LazyFunction(lambda: [[0.0, 0.0], [2.0, 0.0], [2.0, 2.0], [0.0, 2.0]])
+
+
+class TrackingSessionFactory(DjangoModelFactory):
+    """Ask for an environment to be tracked."""
+
+    class Meta:
+        model = TrackingSession
+
+    environment = SubFactory(EnvironmentFactory)
+
+
+class CounterFactory(DjangoModelFactory):
+    """Make a counter that begins at 1."""
+
+    class Meta:
+        model = Counter
+
+    name = Sequence(lambda n: f"counter-{n}")
+
+
+class PersonFactory(DjangoModelFactory):
+    """Make a person seen for a minute."""
+
+    class Meta:
+        model = Person
+
+    environment = SubFactory(EnvironmentFactory)
+    number = Sequence(lambda n: n + 1)
+    first_seen_at = T0
+    last_seen_at = T0 + timedelta(minutes=1)
+
+
+class TrackFactory(DjangoModelFactory):
+    """Make a track of a minute."""
+
+    class Meta:
+        model = Track
+
+    id = Sequence(lambda n: n + 1)
+    session = SubFactory(TrackingSessionFactory)
+    person = SubFactory(PersonFactory, environment=SelfAttribute("..session.environment"))
+    started_at = T0
+    ended_at = T0 + timedelta(minutes=1)
+
+
+class TrackPointFactory(DjangoModelFactory):
+    """Put a track to one place; a second apart each."""
+
+    class Meta:
+        model = TrackPoint
+
+    time = Sequence(lambda n: T0 + timedelta(seconds=n))
+    track = SubFactory(TrackFactory)
+    environment = LazyAttribute(lambda point: point.track.session.environment)
+    x_m = 1.0
+    y_m = 2.0
+    vx_mps = 0.5
+    vy_mps = 0.0
+    var_x_m2 = 0.04
+    cov_xy_m2 = 0.0
+    var_y_m2 = 0.04
+    cameras = "c1 c2"
+
+
+class DetectionFactory(DjangoModelFactory):
+    """Make a box without a track; a second apart each."""
+
+    class Meta:
+        model = Detection
+
+    time = Sequence(lambda n: T0 + timedelta(seconds=n))
+    camera = SubFactory(CameraFactory)
+    ordinal = 0
+    left_px = 100.0
+    top_px = 50.0
+    right_px = 150.0
+    bottom_px = 200.0
+    confidence = 0.9
+
+
+class TrackEventFactory(DjangoModelFactory):
+    """Let a person appear; a second apart each."""
+
+    class Meta:
+        model = TrackEvent
+
+    time = Sequence(lambda n: T0 + timedelta(seconds=n))
+    environment = SubFactory(EnvironmentFactory)
+    kind = EventKind.PERSON_APPEARED

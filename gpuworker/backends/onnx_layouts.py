@@ -1,0 +1,212 @@
+"""How known families of ONNX detectors take their picture and give their boxes.
+
+Arrays are batched: a model's raw outputs become boxes (b, n, 4) xyxy in pixels of the model's input and
+confidences (b, n) of the class person.
+"""
+
+import ast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats32 = NDArray[np.float32]
+Decode = Callable[[Sequence[Floats32], int], tuple[Floats32, Floats32]]
+"""Takes the raw outputs and the class of a person; gives boxes and confidences."""
+
+STRIDE_SETS = ((8, 16, 32), (4, 8, 16, 32), (8, 16, 32, 64))
+MAX_QUERIES = 1000  # no end-to-end or DETR export known gives more boxes
+COCO_91 = 91  # logits over the original COCO ids, where person is 1
+DETECT_TASKS = ("detect", "")
+
+
+class Fit(Enum):
+    """How a picture is brought to the input's size."""
+
+    TOP_LEFT = "letterbox, picture in the upper left corner"
+    CENTRE = "letterbox, picture in the middle"
+    STRETCH = "stretched"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One family of detectors.
+
+    Attributes:
+        fit: how pictures are brought to the input's size.
+        rgb: True for RGB input, False for BGR.
+        mean, std: of the input per channel, on pixel values 0 to 255.
+        decode: turns raw outputs into boxes and confidences.
+        person: class of a person.
+        classes: how many classes the model knows, None where its output does not tell.
+        overlapping: True where several boxes of one person are given and have to be suppressed.
+    """
+
+    name: str
+    fit: Fit
+    rgb: bool
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    decode: Decode
+    person: int
+    classes: int | None
+    overlapping: bool
+
+
+def find_layout(
+    outputs: Sequence[Floats32], *, height: int, width: int, metadata: Mapping[str, str]
+) -> Layout | None:
+    """Recognise a model by the outputs of one grey picture of height x width px; None if unknown."""
+    if metadata.get("task", "") not in DETECT_TASKS:
+        return None
+    layout = _find_by_shape(outputs, height=height, width=width)
+    if layout is None:
+        return None
+    names = _class_names(metadata)
+    if "person" in names.values():
+        return replace(layout, person=next(index for index, name in names.items() if name == "person"))
+    return layout
+
+
+def _find_by_shape(outputs: Sequence[Floats32], *, height: int, width: int) -> Layout | None:
+    shapes = [output.shape for output in outputs]
+    if any(len(shape) != 3 for shape in shapes):
+        return None
+    if len(shapes) == 2:
+        return _detr(outputs)
+    if len(shapes) != 1:
+        return None
+    _, rows, columns = shapes[0]
+    if columns > 5 and (strides := _strides(rows, height, width)):
+        return _yolox(outputs[0], strides, height, width)
+    if rows > 4 and _strides(columns, height, width):
+        return _ultralytics("YOLO", decode_ultralytics, classes=rows - 4, overlapping=True)
+    if columns == 6 and rows <= MAX_QUERIES:
+        return _ultralytics("end-to-end YOLO", decode_end_to_end, classes=None, overlapping=False)
+    return None
+
+
+def _yolox(output: Floats32, strides: tuple[int, ...], height: int, width: int) -> Layout:
+    grid = grid_of(height, width, strides)
+    # an export that decodes itself gives centres near their cells; raw offsets are a few units
+    decoded = bool(np.median(np.abs(output[0, :, :2] - grid[:, :2]) / grid[:, 2:]) < 2.0)
+
+    def decode(outputs: Sequence[Floats32], person: int) -> tuple[Floats32, Floats32]:
+        return decode_yolox(outputs[0], person, None if decoded else grid)
+
+    return Layout(
+        name="YOLOX",
+        fit=Fit.TOP_LEFT,
+        rgb=False,
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+        decode=decode,
+        person=0,
+        classes=output.shape[2] - 5,
+        overlapping=True,
+    )
+
+
+def _ultralytics(name: str, decode: Decode, *, classes: int | None, overlapping: bool) -> Layout:
+    return Layout(
+        name=name,
+        fit=Fit.CENTRE,
+        rgb=True,
+        mean=(0.0, 0.0, 0.0),
+        std=(255.0, 255.0, 255.0),
+        decode=decode,
+        person=0,
+        classes=classes,
+        overlapping=overlapping,
+    )
+
+
+def _detr(outputs: Sequence[Floats32]) -> Layout | None:
+    widths = [output.shape[2] for output in outputs]
+    rows = {output.shape[1] for output in outputs}
+    if len(rows) != 1 or rows.pop() > MAX_QUERIES or 4 not in widths:
+        return None
+    # a model of four classes gives two alike outputs: the boxes come first in every export known
+    boxes = widths.index(4)
+    logits = 1 - boxes
+
+    def decode(raw: Sequence[Floats32], person: int) -> tuple[Floats32, Floats32]:
+        return decode_detr(raw[boxes], raw[logits], person)
+
+    return Layout(
+        name="DETR",
+        fit=Fit.STRETCH,
+        rgb=True,
+        mean=(123.675, 116.28, 103.53),
+        std=(58.395, 57.12, 57.375),
+        decode=decode,
+        person=1 if widths[logits] == COCO_91 else 0,
+        classes=widths[logits],
+        overlapping=False,
+    )
+
+
+def grid_of(height: int, width: int, strides: Sequence[int]) -> Floats32:
+    """Give the cells of a one-anchor-per-cell detector, (n, 3): x and y of the corner in px, stride in px."""
+    cells = []
+    for stride in strides:
+        ys, xs = np.mgrid[0 : height // stride, 0 : width // stride] * stride
+        cells.append(np.column_stack([xs.ravel(), ys.ravel(), np.full(xs.size, stride)]))
+    return np.concatenate(cells).astype(np.float32)
+
+
+def decode_yolox(output: Floats32, person: int, grid: Floats32 | None) -> tuple[Floats32, Floats32]:
+    """Decode YOLOX's (b, n, 5 + classes): offsets from the grid, or px where ``grid`` is None.
+
+    Source: Ge et al., YOLOX (2021); ``decode_outputs`` of its head: centre = (offset + cell) x stride,
+    size = exp(raw) x stride, confidence = objectness x class.
+    """
+    centre, size = output[..., :2], output[..., 2:4]
+    if grid is not None:
+        stride = grid[:, 2:]
+        centre = centre * stride + grid[:, :2]
+        size = np.exp(size) * stride
+    return _from_centre(centre, size), output[..., 4] * output[..., 5 + person]
+
+
+def decode_ultralytics(outputs: Sequence[Floats32], person: int) -> tuple[Floats32, Floats32]:
+    """Decode YOLOv8's and later (b, 4 + classes, n): centre and size in px, class scores."""
+    rows = np.swapaxes(outputs[0], 1, 2)
+    return _from_centre(rows[..., :2], rows[..., 2:4]), rows[..., 4 + person]
+
+
+def decode_end_to_end(outputs: Sequence[Floats32], person: int) -> tuple[Floats32, Floats32]:
+    """Decode rows (b, n, 6) of xyxy px, confidence and class, as YOLOv10 and YOLO26 give without NMS."""
+    rows = outputs[0]
+    return rows[..., :4], np.where(np.rint(rows[..., 5]) == person, rows[..., 4], np.float32(0.0))
+
+
+def decode_detr(boxes: Floats32, logits: Floats32, person: int) -> tuple[Floats32, Floats32]:
+    """Decode boxes (b, n, 4) as centre and size in shares of the input, and logits (b, n, classes).
+
+    The boxes stay in shares of the input; the sigmoid makes each class a question of its own.
+    """
+    confidence = 1.0 / (1.0 + np.exp(-np.clip(logits[..., person], -60.0, 60.0)))
+    return _from_centre(boxes[..., :2], boxes[..., 2:]), confidence.astype(np.float32)
+
+
+def _from_centre(centre: Floats32, size: Floats32) -> Floats32:
+    half = size / 2
+    return np.concatenate([centre - half, centre + half], axis=-1)
+
+
+def _strides(cells: int, height: int, width: int) -> tuple[int, ...]:
+    for strides in STRIDE_SETS:
+        if cells == sum((height // s) * (width // s) for s in strides):
+            return strides
+    return ()
+
+
+def _class_names(metadata: Mapping[str, str]) -> dict[int, str]:
+    try:
+        names = ast.literal_eval(metadata.get("names", "{}"))
+    except (ValueError, SyntaxError):
+        return {}
+    return {int(index): str(name) for index, name in names.items()} if isinstance(names, dict) else {}

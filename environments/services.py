@@ -10,7 +10,7 @@ from django.db import transaction
 from numpy.typing import ArrayLike
 
 from accounts.models import User
-from environments.geometry import CameraModel, Lens, check_line, check_polygon, fit_homography
+from environments.geometry import CameraModel, Lens, fit_homography
 from environments.models import (
     Calibration,
     Camera,
@@ -23,6 +23,7 @@ from environments.models import (
     ZoneKind,
     mask_credentials,
 )
+from environments.polygons import check_line, check_polygon
 
 
 class PlanUnreadable(ValueError):  # noqa: N818 - named for what is wrong

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="no-untyped-call"
 """Makers of rows for tests, one for each model."""
 
 from datetime import UTC, datetime, timedelta

@@ -34,6 +34,10 @@ class SourceError(Exception):
     """A source that cannot be opened or read; the message says what to do about it."""
 
 
+class UnusableSourceError(SourceError):
+    """A source that cannot work as it is configured, however often it is tried: bad address, missing file."""
+
+
 class Source(Protocol):
     """One camera's frames. Opened by its maker, read from a single thread, closed once."""
 

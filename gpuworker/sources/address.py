@@ -1,0 +1,57 @@
+"""Addresses of sources: their parts, their options, and their secrets kept out of sight."""
+
+import re
+from collections.abc import Mapping
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+from gpuworker.pipeline.seams import UnusableSourceError
+
+USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
+SECRET_OPTION = re.compile(
+    r"([?&](?:user|username|usr|password|passwd|pwd|pass|token|key|auth|secret)=)[^&\s'\"]*", re.IGNORECASE
+)
+
+
+def masked(text: str) -> str:
+    """Hide user names, passwords and tokens of every URL in a text."""
+    return SECRET_OPTION.sub(r"\1***", USER_INFO.sub("***@", text))
+
+
+def split_address(url: str) -> SplitResult:
+    """Split a URL into its parts.
+
+    Raises:
+        UnusableSourceError: it is not a URL, such as one with an open bracket.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise UnusableSourceError(f"{masked(url)} is not an address: {masked(str(error))}") from error
+    return parts
+
+
+def options_of(query: str, *, allowed: Mapping[str, float], url: str) -> dict[str, float]:
+    """Read numbers from a query: those given, defaults for the rest.
+
+    Raises:
+        UnusableSourceError: an option that is unknown, given twice, negative or not a number.
+    """
+    options = dict(allowed)
+    seen: set[str] = set()
+    for name, text in parse_qsl(query, keep_blank_values=True):
+        if name not in allowed or name in seen:
+            known = ", ".join(allowed)
+            raise UnusableSourceError(
+                f"{masked(url)}: unknown or repeated option {name!r}; there are: {known}"
+            )
+        seen.add(name)
+        try:
+            options[name] = float(text)
+        except ValueError:
+            options[name] = -1.0
+        if not 0.0 <= options[name] < 1e9:
+            raise UnusableSourceError(
+                f"{masked(url)}: option {name} takes a number of 0 or more, got {text!r}"
+            )
+    return options

@@ -75,7 +75,7 @@ def _find_by_shape(outputs: Sequence[Floats32], *, height: int, width: int) -> L
     if any(len(shape) != 3 for shape in shapes):
         return None
     if len(shapes) == 2:
-        return _detr(outputs)
+        return _detr(outputs, height, width)
     if len(shapes) != 1:
         return None
     _, rows, columns = shapes[0]
@@ -123,7 +123,7 @@ def _ultralytics(name: str, decode: Decode, *, classes: int | None, overlapping:
     )
 
 
-def _detr(outputs: Sequence[Floats32]) -> Layout | None:
+def _detr(outputs: Sequence[Floats32], height: int, width: int) -> Layout | None:
     widths = [output.shape[2] for output in outputs]
     rows = {output.shape[1] for output in outputs}
     if len(rows) != 1 or rows.pop() > MAX_QUERIES or 4 not in widths:
@@ -131,9 +131,10 @@ def _detr(outputs: Sequence[Floats32]) -> Layout | None:
     # a model of four classes gives two alike outputs: the boxes come first in every export known
     boxes = widths.index(4)
     logits = 1 - boxes
+    size = np.array([width, height, width, height], np.float32)
 
     def decode(raw: Sequence[Floats32], person: int) -> tuple[Floats32, Floats32]:
-        return decode_detr(raw[boxes], raw[logits], person)
+        return decode_detr(raw[boxes] * size, raw[logits], person)
 
     return Layout(
         name="DETR",
@@ -184,9 +185,9 @@ def decode_end_to_end(outputs: Sequence[Floats32], person: int) -> tuple[Floats3
 
 
 def decode_detr(boxes: Floats32, logits: Floats32, person: int) -> tuple[Floats32, Floats32]:
-    """Decode boxes (b, n, 4) as centre and size in shares of the input, and logits (b, n, classes).
+    """Decode boxes (b, n, 4) as centre and size in px, and logits (b, n, classes).
 
-    The boxes stay in shares of the input; the sigmoid makes each class a question of its own.
+    Source: RF-DETR's and Deformable DETR's PostProcess: a sigmoid makes each class a question of its own.
     """
     confidence = 1.0 / (1.0 + np.exp(-np.clip(logits[..., person], -60.0, 60.0)))
     return _from_centre(boxes[..., :2], boxes[..., 2:]), confidence.astype(np.float32)

@@ -21,7 +21,7 @@ ORT_ERRORS: tuple[type[Exception], ...] = (
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
 )
-FLOAT_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+FLOAT_TYPES: dict[str, type[np.floating]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
 
@@ -43,6 +43,11 @@ class OnnxModel:
     width: int | None
     dtype: type[np.floating]
     metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def on_gpu(self) -> bool:
+        """Say whether the model runs on a GPU."""
+        return bool(self.session.get_providers()[0] != PROVIDERS[-1])
 
     def run(self, batch: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         """Give the model's outputs for pictures (b, 3, height, width), as float32.
@@ -72,9 +77,7 @@ def open_model(path: Path, *, threads: int | None) -> OnnxModel:
         options.intra_op_num_threads = threads
     available = ort.get_available_providers()
     try:
-        session = ort.InferenceSession(
-            str(path), options, providers=[p for p in PROVIDERS if p in available]
-        )
+        session = ort.InferenceSession(str(path), options, providers=[p for p in PROVIDERS if p in available])
     except ORT_ERRORS as error:
         raise BackendError(f"{path} is not an ONNX model that can be loaded: {_line(error)}") from error
     inputs = session.get_inputs()
@@ -82,7 +85,9 @@ def open_model(path: Path, *, threads: int | None) -> OnnxModel:
     if len(inputs) != 1 or len(shape) != 4 or shape[1] != 3 or inputs[0].type not in FLOAT_TYPES:
         got = ", ".join(f"{i.name} {i.shape} {i.type}" for i in inputs)
         raise BackendError(f"{path}: expected one float input of shape (batch, 3, height, width), got {got}")
-    batch, height, width = (size if isinstance(size, int) else None for size in (shape[0], shape[2], shape[3]))
+    batch, height, width = (
+        size if isinstance(size, int) else None for size in (shape[0], shape[2], shape[3])
+    )
     return OnnxModel(
         path=path,
         session=session,

@@ -44,7 +44,9 @@ class Spec:
         for name in self.options:
             if name not in allowed:
                 choices = ", ".join(sorted(allowed)) or "none"
-                raise BackendError(f"{self.text!r}: unknown option {name!r}; options of {self.kind}: {choices}")
+                raise BackendError(
+                    f"{self.text!r}: unknown option {name!r}; options of {self.kind}: {choices}"
+                )
         return {name: self._number(name, option) for name, option in allowed.items()}
 
     def _number(self, name: str, option: Number) -> float:

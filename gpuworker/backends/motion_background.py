@@ -1,0 +1,142 @@
+"""What a camera's empty picture looks like, and which pixels differ from it."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats32 = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+Boxes = NDArray[np.int_]
+
+# all times in seconds, so that nothing depends on the frame rate
+SAMPLE_EVERY_S = 0.2  # of the first pictures, which the background is made from
+SAMPLES = 15
+FIRST_SAMPLES = 4  # from here on their median is used
+CALM_S = 4.0  # in which the background follows slow changes
+OBJECT_S = 20.0  # in which something that is no person becomes background
+PERSON_S = 300.0  # in which somebody who stands still does
+NOISE_FLOOR = 2.0  # grey levels, standard deviation
+FOREGROUND_SIGMAS = 4.0
+SHADOW_DARKEST = 0.4  # a shadow keeps at least this share of the light
+SHADOW_BRIGHTEST = 0.97
+SHADOW_TINT = 0.06  # by how much a shadow may change the colour, share of the brightness
+GHOST_EDGES = 0.6  # share of the background's edges that is left where a person is no more
+RIM = np.ones((3, 3), np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What differs from the background.
+
+    Attributes:
+        foreground: (h, w) bool, surely something else.
+        shadow: (h, w) bool, darker but of the background's colour.
+        planes: (3, h, w) float32, the picture in the background's light.
+        strength: (h, w) float32 grey levels, the largest difference of the three channels.
+    """
+
+    foreground: Mask
+    shadow: Mask
+    planes: Floats32
+    strength: Floats32
+
+
+class Background:
+    """Learns a camera's empty picture, though people may be in it from the first frame on.
+
+    It starts from the median of samples over some seconds, then follows slow changes. Pixels where
+    people were found are learned far more slowly, and a change of the light over the whole picture is
+    a gain, not motion.
+    """
+
+    def __init__(self, height: int, width: int) -> None:
+        self._samples: list[Bytes] = []
+        self._sampled_s = -np.inf
+        self._mean = np.zeros((3, height, width), np.float32)
+        self._noise = np.full((height, width), NOISE_FLOOR, np.float32)
+
+    def compare(self, picture: Bytes, now_s: float) -> Change | None:
+        """Say what of a picture (h, w, 3) BGR is not background; None while that is not known yet."""
+        planes = np.ascontiguousarray(picture.transpose(2, 0, 1))
+        if len(self._samples) < SAMPLES and now_s - self._sampled_s >= SAMPLE_EVERY_S:
+            self._sample(planes, now_s)
+        if len(self._samples) < FIRST_SAMPLES:
+            return None
+        light = _light(planes, self._mean)[:, None, None]
+        expected = self._mean * light
+        now = planes.astype(np.float32)
+        strength = np.abs(now - expected).max(axis=0)
+        changed = strength > FOREGROUND_SIGMAS * self._noise
+        shadow = np.zeros_like(changed)
+        shadow[changed] = _is_shadow(now[:, changed], expected[:, changed], self._noise[changed])
+        return Change(changed & ~shadow, shadow, now / light, strength)
+
+    def learn(self, change: Change, people: Mask, elapsed_s: float) -> None:
+        """Take a compared picture in: people (h, w) marks where somebody was found."""
+        rate = np.where(change.foreground, _rate(elapsed_s, OBJECT_S), _rate(elapsed_s, CALM_S))
+        rate = np.where(people, _rate(elapsed_s, PERSON_S), rate).astype(np.float32)
+        if len(self._samples) >= SAMPLES:
+            self._mean += rate * (change.planes - self._mean)
+        # the mean absolute difference of the worst channel is about one standard deviation
+        self._noise += rate * (change.strength - self._noise)
+        np.maximum(self._noise, NOISE_FLOOR, out=self._noise)
+
+    def drop_ghosts(self, change: Change, boxes: Boxes) -> Mask:
+        """Learn what is left of people who stood there from the start and went; say which boxes (n,) they are.
+
+        Around somebody real the picture has an edge where the background has none; around the place that
+        somebody left, it is the other way round.
+        """
+        now, before = _edges(change.planes), _edges(self._mean)
+        body = change.foreground.view(np.uint8)
+        rim = cv2.dilate(body, RIM) != cv2.erode(body, RIM)
+        ghosts = np.zeros(len(boxes), np.bool_)
+        for i, (x0, y0, x1, y1) in enumerate(boxes):
+            place = np.s_[y0:y1, x0:x1]
+            here = rim[place]
+            ghosts[i] = now[place][here].sum() < GHOST_EDGES * before[place][here].sum()
+            if ghosts[i]:
+                left = change.foreground[place]
+                self._mean[:, y0:y1, x0:x1][:, left] = change.planes[:, y0:y1, x0:x1][:, left]
+        return ghosts
+
+    def _sample(self, planes: Bytes, now_s: float) -> None:
+        self._samples.append(planes)
+        self._sampled_s = now_s
+        count = len(self._samples)
+        if count >= FIRST_SAMPLES:
+            self._mean = np.partition(np.stack(self._samples), count // 2, axis=0)[count // 2].astype(
+                np.float32
+            )
+
+
+def _is_shadow(now: Floats32, expected: Floats32, noise: Floats32) -> Mask:
+    """Say which pixels (3, n) are the background in less light.
+
+    Source: Horprasert et al., A Statistical Approach for Real-time Robust Background Subtraction and
+    Shadow Detection (1999): brightness and chromaticity distortion.
+    """
+    before = expected.sum(axis=0)
+    ratio = now.sum(axis=0) / np.maximum(before, 1.0)
+    tint = np.abs(now - expected * ratio).max(axis=0)
+    dark = (ratio > SHADOW_DARKEST) & (ratio < SHADOW_BRIGHTEST)
+    return np.asarray(dark & (tint < SHADOW_TINT * before / 3 + 2 * noise))
+
+
+def _edges(planes: Floats32) -> Floats32:
+    grey = planes[1]  # green carries most of the brightness
+    return np.asarray(cv2.magnitude(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)))
+
+
+def _light(planes: Bytes, mean: Floats32) -> Floats32:
+    """Give by how much the light of each channel changed, (3,): the median over a grid of pixels."""
+    now = planes[:, 2::5, 2::5].reshape(3, -1).astype(np.float32)
+    before = mean[:, 2::5, 2::5].reshape(3, -1)
+    return np.asarray(np.median((now + 1.0) / (before + 1.0), axis=1), dtype=np.float32)
+
+
+def _rate(elapsed_s: float, time_s: float) -> float:
+    return 1.0 - float(np.exp(-elapsed_s / time_s))

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuworker.pipeline.visibility import Visibility
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
@@ -14,6 +16,8 @@ PRIOR_NOT = np.array([0.10, 0.20, 0.35, 0.50, 0.65])
 """Probability of a detection by visible share, when the camera had the person a frame ago and when not."""
 
 PRIOR_COUNT = 20.0
+OUTSIDE = 0.05
+MIN_DETECTION, MAX_DETECTION = 0.01, 0.97
 MEMORY = 400.0  # sightings per bin after which old ones fade
 
 
@@ -26,12 +30,11 @@ class Detectability:
         self._hits = np.tile(prior * PRIOR_COUNT, (cameras, 1, 1))  # (c, 2, bins)
         self._total = np.full((cameras, 2, BINS), PRIOR_COUNT)
 
-    def probability(self, camera: NDArray[np.int64], share: Floats, had: Bools) -> Floats:
-        """Give the probability of a detection, (...), by camera (...), visible share and ``had``."""
-        table = self._hits / self._total
-        seen = table[camera, had.astype(np.int64), _bins(share)]
-        # what stands outside the picture or is covered wholly cannot be detected
-        return np.asarray(np.clip(seen, 0.02, 0.97) * np.clip(share / 0.1, 0.0, 1.0))
+    def probability(self, camera: NDArray[np.int64], shares: Visibility, had: Bools) -> Floats:
+        """Give the probability of a detection, (f, n), by camera (f,), visibility and ``had`` (f, n)."""
+        seen = (self._hits / self._total)[camera[:, None], had.astype(np.int64), _bins(shares.body)]
+        # a person predicted outside the picture may stand a little inside it
+        return np.asarray(np.clip(seen * np.maximum(shares.inside, OUTSIDE), MIN_DETECTION, MAX_DETECTION))
 
     def learn(self, camera: NDArray[np.int64], share: Floats, had: Bools, detected: Bools) -> None:
         """Count people (n,) who others confirm to be there."""

@@ -34,6 +34,9 @@ class TrackerSettings:
         coast_s: an unseen track is kept this long.
         publish_unseen_s: and shown this long.
         drop_logit: a track less likely than this is dropped.
+    Duplicates:
+        duplicate_m: two tracks nearer than this are one person,
+        duplicate_apart_s: unless some frame showed them as two not longer ago than this.
     Births:
         birth_logit: odds that an unexplained box is a new person, before its evidence.
         birth_drop_logit: a new person less likely than this is not begun.
@@ -71,6 +74,9 @@ class TrackerSettings:
     coast_s: float = 1.5
     publish_unseen_s: float = 0.6
     drop_logit: float = -3.0
+
+    duplicate_m: float = 0.6
+    duplicate_apart_s: float = 1.5
 
     birth_logit: float = -1.0
     crowding_m: float = 0.35

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gpuworker.pipeline import births, kalman
 from gpuworker.pipeline.detectability import Detectability
+from gpuworker.pipeline.duplicates import survivors
 from gpuworker.pipeline.existence import judged, log_odds_detected, survived
 from gpuworker.pipeline.matching import Match, Matcher, Scene
 from gpuworker.pipeline.observation import Measured, hypothesis_priors, measure
@@ -24,6 +25,7 @@ Ints = NDArray[np.int64]
 
 PASSES = 2  # a third one changes nothing
 SURE_LOGIT = 2.0
+INSIDE = 0.8  # share of a person in the picture from which the chance of a detection is learned
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ class FloorTracker:
             logit=survived(t.logit, dt_s, s),
             unseen_s=t.unseen_s + dt_s,
             now=np.zeros_like(t.now),
+            apart_s=t.apart_s + dt_s,
         )
         self._at = at
         return self._select(observations, at), at
@@ -143,12 +146,13 @@ class FloorTracker:
         )
 
     def _scene(self, tick: _Tick) -> tuple[Scene, Floats, Floats]:
-        """Lay out what the frames should show; also the visible share and chance of detection, (f, t)."""
+        """Lay out what the frames should show; also the visible share, NaN outside
+        the picture, and the chance of detection, (f, t)."""
         t, s = self._tracks, self._settings
         seen = look_at(self._views, tick.camera, tick.dt_s, t.mean, s)
         shares = visibility(seen, seen, t.logit > 0, self._views.picture[tick.camera])
         had = t.had[:, tick.camera].T  # (f, t)
-        detection = self._detectability.probability(tick.camera[:, None], shares.body, had)
+        detection = self._detectability.probability(tick.camera, shares, had)
         scene = Scene(
             views=self._views,
             camera=tick.camera,
@@ -160,14 +164,15 @@ class FloorTracker:
             log_odds=log_odds_detected(t.logit, detection),
             log_prior=hypothesis_priors(shares.feet, s),
         )
-        return scene, shares.body, detection
+        return scene, np.where(shares.inside > INSIDE, shares.body, np.nan), detection
 
     def _judge(self, tick: _Tick, match: Match, share: Floats, detection: Floats) -> None:
         """Take in the matches: states, existence, and how well people are detected."""
         t = self._tracks
         hit = match.box >= 0  # (f, t)
         had = t.had[:, tick.camera].T
-        confirmed = (t.logit > SURE_LOGIT) & (hit.sum(axis=0) - hit > 0) & (share > 0)
+        confirmed = (t.logit > SURE_LOGIT) & (hit.sum(axis=0) - hit > 0) & np.isfinite(share)
+        both = (hit[:, :, None] & hit[:, None, :]).any(axis=0)
         f, n = np.nonzero(confirmed)
         self._detectability.learn(tick.camera[f], share[f, n], had[f, n], hit[f, n])
         now, seen = t.now.copy(), t.had.copy()
@@ -181,6 +186,7 @@ class FloorTracker:
             unseen_s=np.where(hit.any(axis=0), 0.0, t.unseen_s),
             now=now,
             had=seen,
+            apart_s=np.where(both, 0.0, t.apart_s),
         )
 
     def _give_birth(self, tick: _Tick, owners: list[Ints]) -> None:
@@ -194,7 +200,7 @@ class FloorTracker:
         others = look_at(views, tick.camera, tick.dt_s, t.mean, s)
         shares = visibility(seen, others, t.logit > 0, views.picture[tick.camera])
         new = np.zeros(shares.body.shape, dtype=bool)
-        detection = self._detectability.probability(tick.camera[:, None], shares.body, new)
+        detection = self._detectability.probability(tick.camera, shares, new)
         misses = np.maximum(np.log1p(-detection), -s.birth_miss_limit).T
         prior = s.birth_logit + births.crowding(seeds.mean[:, :2], t.mean[:, :2], s)
         prior = np.where(np.isfinite(seeds.mean).all(axis=1), prior, -np.inf)
@@ -208,8 +214,11 @@ class FloorTracker:
     def _prune(self, owners: list[Ints]) -> None:
         """Drop those who are not there any more."""
         t, s = self._tracks, self._settings
-        keep = (t.logit > s.drop_logit) & (t.unseen_s <= s.coast_s) & np.isfinite(t.mean).all(axis=1)
-        moved = np.append(np.where(keep, np.cumsum(keep) - 1, NO_ID), NO_ID)  # the last one for NO_ID
+        into = survivors(t, s)
+        keep = into == np.arange(len(t))
+        keep &= (t.logit > s.drop_logit) & (t.unseen_s <= s.coast_s) & np.isfinite(t.mean).all(axis=1)
+        place = np.where(keep, np.cumsum(keep) - 1, NO_ID)
+        moved = np.append(place[into], NO_ID)  # the last one for NO_ID
         for owner in owners:
             owner[:] = moved[owner]
         self._tracks = t.select(keep)

@@ -25,6 +25,7 @@ class Tracks:
         unseen_s: (n,) since a camera saw the person.
         had: (n, c) whether the camera's last frame showed the person.
         now: (n, c) whether a frame of this tick showed the person.
+        apart_s: (n, n) since one frame showed both people in two boxes; infinite for never.
     """
 
     mean: Floats
@@ -34,6 +35,7 @@ class Tracks:
     unseen_s: Floats
     had: Bools
     now: Bools
+    apart_s: Floats
 
     def __len__(self) -> int:
         return len(self.mean)
@@ -49,6 +51,7 @@ class Tracks:
             unseen_s=np.zeros(0),
             had=np.zeros((0, cameras), bool),
             now=np.zeros((0, cameras), bool),
+            apart_s=np.zeros((0, 0)),
         )
 
     @classmethod
@@ -63,17 +66,26 @@ class Tracks:
             unseen_s=np.zeros(n),
             had=now.copy(),
             now=now,
+            apart_s=np.full((n, n), np.inf),
         )
 
     def select(self, index: NDArray) -> Self:
         """Give the tracks at an index or mask array."""
-        return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+        columns = {f.name: getattr(self, f.name)[index] for f in fields(self)}
+        columns["apart_s"] = columns["apart_s"][:, index]
+        return type(self)(**columns)
 
     def join(self, other: Self) -> Self:
         """Give these tracks and the other ones."""
-        return type(self)(
-            **{f.name: np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self)}
-        )
+        n, m = len(self), len(other)
+        apart = np.full((n + m, n + m), np.inf)
+        apart[:n, :n], apart[n:, n:] = self.apart_s, other.apart_s
+        columns = {
+            f.name: np.concatenate([getattr(self, f.name), getattr(other, f.name)])
+            for f in fields(self)
+            if f.name != "apart_s"
+        }
+        return type(self)(**columns, apart_s=apart)
 
     def with_(self, **changes: NDArray) -> Self:
         """Give the tracks with some columns replaced."""

@@ -23,10 +23,12 @@ class Visibility:
     Attributes:
         body: share of the whole person.
         feet: share of the lowest fifth.
+        inside: share of the whole person inside the picture, hidden or not.
     """
 
     body: Floats
     feet: Floats
+    inside: Floats
 
 
 def visibility(seen: Look, others: Look, others_real: Bools, picture: Floats) -> Visibility:
@@ -41,4 +43,11 @@ def visibility(seen: Look, others: Look, others_real: Bools, picture: Floats) ->
     hides = (others.depth[:, None, :] < seen.depth[:, :, None] - IN_FRONT_M) & others_real  # (f, n, m)
     body = visible_share(seen.box, others.box, hides, picture, rows=WHOLE_BODY)
     feet = visible_share(seen.box, others.box, hides, picture, rows=LOWER_FIFTH)
-    return Visibility(body=body, feet=feet)
+    return Visibility(body=body, feet=feet, inside=inside_share(seen.box, picture[:, None, :]))
+
+
+def inside_share(box: Floats, picture: Floats) -> Floats:
+    """Give the share of boxes (..., 4) that lies in pictures (..., 4), xyxy px; 0 for a box of NaN."""
+    low, high = np.maximum(box[..., :2], picture[..., :2]), np.minimum(box[..., 2:], picture[..., 2:])
+    size = np.maximum(box[..., 2:] - box[..., :2], 1e-9)
+    return np.asarray(np.nan_to_num(np.prod(np.maximum(high - low, 0.0) / size, axis=-1)))

@@ -1,0 +1,160 @@
+"""Runs the live pipeline over a scene, online and in time order, and scores what it published."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import numpy as np
+
+from gpuworker.pipeline.seams import Detector, Embedder
+from gpuworker.pipeline.settings import PipelineSettings
+from gpuworker.pipeline.step import Pipeline
+from gpuworker.pipeline.values import Detections, Frame, Observation, Site, StepResult
+from gpuworker.scenes import Scene, SceneCamera, SceneError, read_detections, read_pictures
+from gpuworker.scoring import Positions, Scores, score
+
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+LASTING_S = 5.0
+PERCENTILES = (50, 95, 99)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What the pipeline did with a scene.
+
+    Attributes:
+        scores: None where the truth is not known.
+        identities: persons published inside the scored area.
+        lasting_identities: those of them published for more than five seconds.
+        frames: ticks.
+        ms_per_frame: elapsed ms a tick: p50, p95, p99.
+        stages_ms: mean elapsed ms a tick by stage.
+    """
+
+    scores: Scores | None
+    identities: int
+    lasting_identities: int
+    frames: int
+    ms_per_frame: dict[str, float]
+    stages_ms: dict[str, float]
+
+    def as_json(self) -> dict[str, object]:
+        """Give plain JSON values under the documented names."""
+        names = Scores.__dataclass_fields__
+        scores = dict.fromkeys(names) if self.scores is None else asdict(self.scores)
+        return {**scores, **{k: v for k, v in asdict(self).items() if k != "scores"}}
+
+
+class RecordedDetector:
+    """Gives the ready-made detections of a scene."""
+
+    name = "recorded"
+
+    def __init__(self, scene: Scene, *, with_looks: bool = True) -> None:
+        """Read all detections, and the embeddings unless they are not wanted.
+
+        Raises:
+            SceneError: a file of detections is wrong.
+        """
+        self._found = {c.model.camera_id: read_detections(c, scene.frames) for c in scene.cameras}
+        self._with_looks = with_looks
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """Give the boxes of each frame."""
+        return [self._found[frame.camera_id][frame.seq][0] for frame in frames]
+
+    def observe(self, camera: SceneCamera, tick: int, at: datetime) -> Observation:
+        """Give the boxes with their embeddings at a tick, counted from 0."""
+        camera_id = camera.model.camera_id
+        found, looks = self._found[camera_id][tick]
+        return Observation(camera_id, tick, at, found, looks if self._with_looks else looks[:, :0])
+
+
+def site_of(scene: Scene) -> Site:
+    """Give the place that a scene shows."""
+    return Site(cameras={camera.model.camera_id: camera.model for camera in scene.cameras})
+
+
+def evaluate_scene(
+    scene: Scene,
+    *,
+    detector: Detector | None = None,
+    embedder: Embedder | None = None,
+    scene_looks: bool = True,
+    settings: PipelineSettings | None = None,
+) -> Evaluation:
+    """Run the pipeline over a scene and score it.
+
+    Args:
+        scene: the recording.
+        detector: sees the pictures; None uses the scene's ready-made detections.
+        embedder: sees the pictures; None uses the scene's embeddings with its ready-made detections.
+        scene_looks: False leaves the scene's embeddings aside.
+        settings: tuning values.
+
+    Raises:
+        SceneError: a file of the scene is wrong, or there are no pictures for the models.
+    """
+    recorded = RecordedDetector(scene, with_looks=scene_looks)
+    models = detector or embedder
+    if models and not all(camera.has_pictures for camera in scene.cameras):
+        raise SceneError(f"scene {scene.name}: there are no pictures for {models.name}")
+    pipeline = Pipeline(
+        detector=detector or recorded,
+        embedder=embedder,
+        site=site_of(scene),
+        take_track_number=count(1).__next__,
+        take_person_number=count(1).__next__,
+        settings=settings,
+    )
+    follows = models is None
+    return _summary(scene, _follow(scene, pipeline, recorded) if follows else _watch(scene, pipeline))
+
+
+def captured_at(scene: Scene, camera: SceneCamera, tick: int) -> datetime:
+    """Give the capture time of a tick, counted from 0, by the camera's own clock."""
+    return EPOCH + timedelta(seconds=tick / scene.fps + camera.offset_s)
+
+
+def _follow(scene: Scene, pipeline: Pipeline, recorded: RecordedDetector) -> Iterator[StepResult]:
+    for tick in range(scene.frames):
+        yield pipeline.follow(
+            [recorded.observe(camera, tick, captured_at(scene, camera, tick)) for camera in scene.cameras]
+        )
+
+
+def _watch(scene: Scene, pipeline: Pipeline) -> Iterator[StepResult]:
+    pictures = [read_pictures(camera, scene.frames) for camera in scene.cameras]
+    for tick, images in enumerate(zip(*pictures, strict=True)):
+        frames = [
+            Frame(camera.model.camera_id, tick, captured_at(scene, camera, tick), image)
+            for camera, image in zip(scene.cameras, images, strict=True)
+            if image is not None
+        ]
+        if frames:
+            yield pipeline.step(frames)
+
+
+def _summary(scene: Scene, results: Iterator[StepResult]) -> Evaluation:
+    published: list[Positions] = []
+    ticks: defaultdict[int, int] = defaultdict(int)
+    spent: list[dict[str, float]] = []
+    for result in results:
+        inside = Positions(result.people.person, result.people.state[:, :2]).inside(scene.bounds_m)
+        published.append(inside)
+        spent.append(result.stages_ms)
+        for person in inside.ids.tolist():
+            ticks[person] += 1
+    totals = [sum(stages.values()) for stages in spent]
+    stages = list(dict.fromkeys(name for tick in spent for name in tick))
+    truth = scene.truth and [t.inside(scene.bounds_m) for t in scene.truth[: len(published)]]
+    return Evaluation(
+        scores=score(truth, published) if truth else None,
+        identities=len(ticks),
+        lasting_identities=sum(n > LASTING_S * scene.fps for n in ticks.values()),
+        frames=len(published),
+        ms_per_frame={f"p{p}": float(np.percentile(totals, p)) if totals else 0.0 for p in PERCENTILES},
+        stages_ms={name: float(np.mean([tick.get(name, 0.0) for tick in spent])) for name in stages},
+    )

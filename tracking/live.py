@@ -56,6 +56,7 @@ TIERS = {
         Tier("low", max_width=384, jpeg_quality=60, max_fps=5.0),
     )
 }
+TIER_ORDER = tuple(TIERS)  # best first
 QUALITIES = ("auto", "high", "low")
 
 
@@ -156,14 +157,55 @@ def frame_header(
     }
 
 
+@dataclass(frozen=True, slots=True)
+class FrameKey:
+    """Which frame it is."""
+
+    camera: str
+    seq: int
+    tier: str
+
+
+def peek_frame(data: bytes) -> FrameKey:
+    """Say which frame a packed frame is, without copying its picture.
+
+    Raises:
+        WireError: not a frame.
+    """
+    if len(data) < _LENGTH.size:
+        raise WireError(f"frame: expected at least {_LENGTH.size} bytes, got {len(data)}")
+    header, _ = unpack_frame(data[: _LENGTH.size + _LENGTH.unpack_from(data)[0]])
+    try:
+        return FrameKey(header["camera"], header["seq"], header["tier"])
+    except KeyError as error:
+        raise WireError(f"frame: the header has no {error}") from error
+
+
 def hello(
     *,
+    at: datetime,
     cameras: Sequence[Mapping[str, Any]],
     zones: Sequence[Mapping[str, Any]],
     floor_map: Mapping[str, Any] | None,
+    present: Sequence[Mapping[str, Any]] = (),
+    events: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """Write the first message: cameras, zones and the map of the environment."""
-    return _dumps({"type": "hello", "cameras": list(cameras), "zones": list(zones), "map": floor_map})
+    """Write the first message: the server's time, cameras, zones and the map of the environment.
+
+    ``present`` says since when those are here who are (``{"person", "since"}``), and ``events`` what happened
+    last, newest first and shaped as in :func:`event`.
+    """
+    return _dumps(
+        {
+            "type": "hello",
+            "at": isoformat(at),
+            "cameras": list(cameras),
+            "zones": list(zones),
+            "map": floor_map,
+            "present": list(present),
+            "events": list(events),
+        }
+    )
 
 
 def positions(*, at: datetime, people: Sequence[Mapping[str, Any]]) -> str:
@@ -227,6 +269,21 @@ def now(*, at: datetime, people: Sequence[Mapping[str, Any]], cameras_up: int) -
     return _dumps({"at": isoformat(at), "people": list(people), "cameras_up": cameras_up})
 
 
+def quality(*, at: datetime, tiers: Mapping[str, str], sent: int, skipped: int) -> str:
+    """Write what this client gets: the server's time, the tier of each camera, and frames since the last one."""
+    return _dumps(
+        {"type": "quality", "at": isoformat(at), "tiers": dict(tiers), "sent": sent, "skipped": skipped}
+    )
+
+
+def person(*, number: int, card: Mapping[str, Any] | None) -> str:
+    """Write what is known of the person whom this client follows; None for a number that nobody has.
+
+    A card is ``{"first_seen_at", "last_seen_at", "since", "visits", "zone"}``.
+    """
+    return _dumps({"type": "person", "person": number, "card": card})
+
+
 def error(*, code: str, message: str) -> str:
     """Write what was wrong with a client's message that does not end the connection."""
     return _dumps({"type": "error", "code": code, "message": message})
@@ -234,10 +291,16 @@ def error(*, code: str, message: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """Send me frames of these cameras."""
+    """Send me frames of these cameras.
+
+    Attributes:
+        quality: ``high`` and ``low`` fix the tier, ``auto`` follows what the client acks.
+        max_width: px in which the client shows the pictures: ``auto`` never sends more than that needs.
+    """
 
     cameras: tuple[str, ...]
     quality: str
+    max_width: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +340,10 @@ def parse_client_message(text: str) -> ClientMessage:
             quality = data.get("quality", "auto")
             if quality not in QUALITIES:
                 raise WireError(f"quality: expected one of {', '.join(QUALITIES)}")
-            return Subscribe(_camera_list(data), quality)
+            max_width = data.get("max_width")
+            if max_width is not None and not _is_count(max_width):
+                raise WireError("max_width: expected a number of pixels or null")
+            return Subscribe(_camera_list(data), quality, max_width)
         case "unsubscribe":
             return Unsubscribe(_camera_list(data))
         case "follow":

@@ -1,1 +1,9 @@
-websocket_urlpatterns: list = []
+"""WebSocket addresses."""
+
+from django.urls import path
+
+from tracking.consumers import LiveConsumer
+
+websocket_urlpatterns = [
+    path("ws/environments/<slug:slug>/live/", LiveConsumer.as_asgi()),
+]

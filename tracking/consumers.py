@@ -1,0 +1,329 @@
+"""The live view's connection: who may watch, what they watch, and no more than they can take."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, cast
+from weakref import WeakKeyDictionary
+
+from channels.auth import get_user
+from channels.db import database_sync_to_async
+from channels.exceptions import StopConsumer
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from django.db import DatabaseError
+from django.utils import timezone
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from accounts.models import User
+from environments.models import Environment
+from environments.selectors import environments_visible_to
+from tracking import live, selectors
+from tracking.live import CloseCode, WireError
+from tracking.pacing import MessageAllowance, Pacer, coarser, finer, widest_useful_tier
+
+logger = logging.getLogger(__name__)
+
+MESSAGES_PER_S = 20.0
+MESSAGES_BURST = 40.0
+TRY_AGAIN_LATER = 1013  # RFC 6455's registry: the server is short of something, come back
+OUTAGES = (RedisError, DatabaseError, OSError)
+
+_redis_of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = WeakKeyDictionary()
+
+
+def shared_redis() -> Redis:
+    """Give the event loop's own Redis client: connections cannot be shared between loops."""
+    loop = asyncio.get_running_loop()
+    if loop not in _redis_of_loop:
+        _redis_of_loop[loop] = Redis.from_url(settings.REDIS_URL)
+    return _redis_of_loop[loop]
+
+
+@dataclass(slots=True)
+class Watch:
+    """One camera that the client watches.
+
+    Attributes:
+        fixed: the tier that the client asked for, None where it adapts.
+        best: the best tier that it could use.
+        tier: the one it gets.
+        fading: the one it got before, shown until the first frame of the new one arrives.
+    """
+
+    fixed: str | None
+    best: str
+    tier: str
+    fading: str | None = None
+
+
+class LiveConsumer(AsyncWebsocketConsumer):
+    """Serves one viewer of one environment."""
+
+    tick_s = 1.0
+    ticks_per_demand = live.DEMAND_REFRESH_S
+    ticks_per_check = 5
+
+    is_accepted = False
+    is_over = False
+    attendant: asyncio.Task | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve the connection; when Redis is away, say so by a close code instead of failing."""
+        self.watches: dict[str, Watch] = {}
+        try:
+            await super().__call__(scope, receive, send)
+        except OUTAGES as error:
+            logger.warning("live view ended: %s", error)
+            self.is_over = True
+            if not self.is_accepted:
+                await send({"type": "websocket.accept", "subprotocol": self._subprotocol()})
+            await send({"type": "websocket.close", "code": TRY_AGAIN_LATER})
+        finally:
+            if self.attendant:
+                self.attendant.cancel()
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """Hand a message to its handler, without the hop to a database thread that channels makes for each."""
+        handlers = {
+            "live.frame": self.live_frame,
+            "live.text": self.live_text,
+            "websocket.connect": self.websocket_connect,
+            "websocket.receive": self.websocket_receive,
+            "websocket.disconnect": self.websocket_disconnect,
+        }
+        await handlers[message["type"]](message)
+
+    async def connect(self) -> None:
+        """Accept, then check who it is and what they may see, so that a browser learns the close code."""
+        await self.accept(self._subprotocol())
+        self.is_accepted = True
+        slug = self.scope["url_route"]["kwargs"]["slug"]
+        refusal, environment = await _admit(self.scope["user"], slug)
+        if self._subprotocol() is None:
+            refusal = CloseCode.MALFORMED
+        if refusal or environment is None:
+            await self._end(refusal)
+            return
+        self.environment = environment
+        now = time.monotonic()
+        self.pacer = Pacer(now=now)
+        self.allowance = MessageAllowance(per_s=MESSAGES_PER_S, burst=MESSAGES_BURST, now=now)
+        # join first: what happens while the layout is read is then in the queue, not lost
+        await self.channel_layer.group_add(live.state_group(environment.pk), self.channel_name)
+        await self._greet()
+        self.attendant = asyncio.create_task(self._attend())
+
+    async def _greet(self) -> None:
+        hello, self.status = await _opening(self.environment)
+        self.cameras = {camera["id"] for camera in hello["cameras"]}
+        await self.send(live.hello(at=timezone.now(), **hello))
+        await self.send(live.status(at=timezone.now(), **self.status))
+
+    async def disconnect(self, code: int) -> None:
+        """Leave the groups; what was demanded expires by itself."""
+        self.is_over = True
+        if hasattr(self, "environment"):
+            await self.channel_layer.group_discard(live.state_group(self.environment.pk), self.channel_name)
+            await self._unwatch(list(self.watches))
+
+    async def websocket_disconnect(self, message: dict[str, Any]) -> None:
+        """End the connection."""
+        await self.disconnect(message["code"])
+        raise StopConsumer
+
+    # --- from the worker ---
+
+    async def live_text(self, message: dict[str, Any]) -> None:
+        """Pass positions, an event or a status on as it is."""
+        if not self.is_over:
+            await self.send(message["text"])
+
+    async def live_frame(self, message: dict[str, Any]) -> None:
+        """Pass a frame on as it is, if it is watched and the client keeps up."""
+        frame = live.peek_frame(message["data"])
+        watch = self.watches.get(frame.camera)
+        if self.is_over or watch is None or frame.tier not in (watch.tier, watch.fading):
+            return
+        if watch.fading and frame.tier == watch.tier:
+            fading, watch.fading = watch.fading, None
+            await self._leave(frame.camera, fading)
+        if self.pacer.admit(frame.camera, frame.seq, now=time.monotonic()):
+            await self.send(bytes_data=message["data"])
+
+    # --- from the client ---
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """Do what a client's message says."""
+        if self.is_over:
+            return
+        try:
+            if text_data is None:
+                raise WireError("expected text, got bytes")
+            message = live.parse_client_message(text_data)
+        except WireError as error:
+            await self.send(live.error(code="malformed", message=str(error)))
+            await self._end(CloseCode.MALFORMED)
+            return
+        now = time.monotonic()
+        if isinstance(message, live.Ack) and self.pacer.ack(message.camera, message.seq, now=now):
+            return
+        if not self.allowance.take(now=now):
+            await self._end(CloseCode.TOO_MANY)
+            return
+        match message:
+            case live.Subscribe():
+                await self._subscribe(message)
+            case live.Unsubscribe():
+                await self._unwatch(message.cameras)
+            case live.Follow(person) if person is not None:
+                card = await database_sync_to_async(selectors.person_card)(
+                    environment=self.environment, number=person
+                )
+                await self.send(live.person(number=person, card=card))
+
+    async def _subscribe(self, message: live.Subscribe) -> None:
+        unknown = [camera for camera in message.cameras if camera not in self.cameras]
+        if unknown:
+            await self.send(live.error(code="unknown_camera", message=f"no camera {', '.join(unknown)}"))
+        for camera in dict.fromkeys(c for c in message.cameras if c in self.cameras):
+            fixed = None if message.quality == "auto" else message.quality
+            best = fixed or widest_useful_tier(message.max_width)
+            watch = self.watches.get(camera)
+            if watch is None:
+                tier = self._tier_of(fixed, best)
+                self.watches[camera] = Watch(fixed, best, tier)
+                await self.channel_layer.group_add(self._group(camera, tier), self.channel_name)
+            else:
+                watch.fixed, watch.best = fixed, best
+                await self._retier(camera, watch)
+        await self._demand()
+        await self._tell_quality()
+
+    async def _unwatch(self, cameras: Iterable[str]) -> None:
+        for camera in cameras:
+            watch = self.watches.pop(camera, None)
+            if watch is None:
+                continue
+            self.pacer.forget(camera)
+            for tier in filter(None, (watch.tier, watch.fading)):
+                await self._leave(camera, tier)
+
+    # --- tiers ---
+
+    def _tier_of(self, fixed: str | None, best: str) -> str:
+        return fixed or coarser(self.pacer.tier, best)
+
+    async def _retier(self, camera: str, watch: Watch) -> None:
+        tier = self._tier_of(watch.fixed, watch.best)
+        if tier == watch.tier:
+            return
+        await self.channel_layer.group_add(self._group(camera, tier), self.channel_name)
+        if watch.fading and watch.fading != tier:
+            await self._leave(camera, watch.fading)
+        watch.fading, watch.tier = watch.tier, tier
+
+    async def _leave(self, camera: str, tier: str) -> None:
+        await self.channel_layer.group_discard(self._group(camera, tier), self.channel_name)
+
+    def _group(self, camera: str, tier: str) -> str:
+        return live.frames_group(self.environment.pk, camera, tier)
+
+    async def _adapt(self) -> bool:
+        adapting = [watch.best for watch in self.watches.values() if watch.fixed is None]
+        best = adapting[0] if adapting else live.TIER_ORDER[-1]
+        for tier in adapting:
+            best = finer(best, tier)
+        if not self.pacer.adapt(now=time.monotonic(), best=best):
+            return False
+        for camera, watch in list(self.watches.items()):
+            await self._retier(camera, watch)
+        return True
+
+    async def _demand(self) -> None:
+        """Tell the worker what is watched, for the next few seconds."""
+        if not self.watches:
+            return
+        async with shared_redis().pipeline(transaction=False) as pipeline:
+            for camera, watch in self.watches.items():
+                key = live.demand_key(self.environment.pk, camera, watch.tier)
+                pipeline.setex(key, live.DEMAND_TTL_S, 1)
+            await pipeline.execute()
+
+    async def _tell_quality(self) -> None:
+        tiers = {camera: watch.tier for camera, watch in self.watches.items()}
+        sent, skipped = self.pacer.take_counts()
+        await self.send(live.quality(at=timezone.now(), tiers=tiers, sent=sent, skipped=skipped))
+
+    # --- while the connection lasts ---
+
+    async def _attend(self) -> None:
+        """Renew, adapt and check until the connection ends; whatever ends this ends the connection."""
+        try:
+            ticks = 0
+            while not self.is_over:
+                await asyncio.sleep(self.tick_s)
+                ticks += 1
+                await self._tick(ticks)
+        except OUTAGES as error:
+            logger.warning("live view ended: %s", error)
+        finally:
+            await self._end(TRY_AGAIN_LATER)
+
+    async def _tick(self, ticks: int) -> None:
+        changed = await self._adapt()
+        if changed or ticks % self.ticks_per_demand == 0:
+            await self._demand()
+        is_check = ticks % self.ticks_per_check == 0
+        if is_check:
+            await self._check()
+        if (changed or is_check) and not self.is_over:
+            await self._tell_quality()
+
+    async def _check(self) -> None:
+        """Look up afresh whether the login and the grant still hold, and how the session is doing."""
+        store = import_module(settings.SESSION_ENGINE).SessionStore
+        user = await get_user({"session": store(self.scope["session"].session_key)})
+        refusal, _ = await _admit(user, self.environment.slug)
+        if refusal:
+            await self._end(refusal)
+            return
+        status = await database_sync_to_async(selectors.live_status)(
+            environment=self.environment, now=timezone.now()
+        )
+        if status != self.status:
+            self.status = status
+            await self.send(live.status(at=timezone.now(), **status))
+
+    async def _end(self, code: int | None) -> None:
+        if not self.is_over:
+            self.is_over = True
+            await self.close(code)
+
+    def _subprotocol(self) -> str | None:
+        return live.SUBPROTOCOL if live.SUBPROTOCOL in self.scope["subprotocols"] else None
+
+
+@database_sync_to_async
+def _admit(user: object, slug: str) -> tuple[CloseCode | None, Environment | None]:
+    if not getattr(user, "is_authenticated", False):
+        return CloseCode.UNAUTHENTICATED, None
+    environment = Environment.objects.filter(slug=slug).first()
+    if environment is None:
+        return CloseCode.NOT_FOUND, None
+    if not environments_visible_to(user=cast(User, user)).filter(pk=environment.pk).exists():
+        return CloseCode.FORBIDDEN, None
+    return None, environment
+
+
+@database_sync_to_async
+def _opening(environment: Environment) -> tuple[dict[str, Any], dict[str, Any]]:
+    now = timezone.now()
+    hello = selectors.live_layout(environment=environment)
+    hello["present"] = selectors.present_since(environment=environment, now=now)
+    hello["events"] = selectors.recent_events(environment=environment)
+    return hello, selectors.live_status(environment=environment, now=now)

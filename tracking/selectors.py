@@ -1,0 +1,164 @@
+"""What the live view asks: the place, how its session is doing, and who is there."""
+
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import cv2
+import numpy as np
+from django.db.models import Min
+from django.urls import reverse
+
+from environments.geometry import CameraModel, Floats, GeometryError
+from environments.models import Camera, CameraState, Environment, FloorPlan
+from environments.selectors import camera_models
+from tracking.choices import ActualState, DesiredState
+from tracking.live import isoformat
+from tracking.models import Person, Track, TrackEvent, TrackingSession
+
+PRESENT = timedelta(seconds=15)  # the worker writes in batches: a track this fresh may go on
+HORIZON_M = 40.0  # fields of view are drawn no further than this
+
+
+def live_layout(*, environment: Environment) -> dict[str, Any]:
+    """Give the place as ``hello`` describes it: ``cameras``, ``zones`` and ``floor_map``."""
+    plan = FloorPlan.objects.filter(environment=environment).first()
+    models = camera_models(environment=environment)
+    cameras = environment.cameras.filter(enabled=True)
+    return {
+        "cameras": [_camera_layout(camera, models.get(camera.key), plan) for camera in cameras],
+        "zones": [
+            {"id": z.key, "name": z.name, "kind": z.kind, "points_m": z.points_m, "capacity": z.capacity}
+            for z in environment.zones.all()
+        ],
+        "floor_map": None if plan is None else _plan_layout(environment, plan),
+    }
+
+
+def live_status(*, environment: Environment, now: datetime) -> dict[str, Any]:
+    """Give what the database knows of the session and the cameras, as ``status`` describes them."""
+    session = (
+        TrackingSession.objects.filter(environment=environment)
+        .exclude(desired_state=DesiredState.STOPPED)
+        .first()
+    )
+    is_held = session is not None and session.lease_expires_at is not None and session.lease_expires_at >= now
+    return {
+        "session": None if session is None else _session_status(session, is_held=is_held),
+        "cameras": [
+            {
+                "id": camera.key,
+                "state": camera.state if is_held else CameraState.OFF.value,
+                "message": camera.state_message if is_held else "",
+                "fps": None,
+                "age_ms": None,
+            }
+            for camera in environment.cameras.filter(enabled=True)
+        ],
+    }
+
+
+def present_since(*, environment: Environment, now: datetime) -> list[dict[str, Any]]:
+    """Say since when those are here who are here now."""
+    rows = (
+        Track.objects.filter(session__environment=environment, ended_at__gte=now - PRESENT)
+        .values("person__number")
+        .annotate(since=Min("started_at"))
+        .order_by("since")
+    )
+    return [{"person": row["person__number"], "since": isoformat(row["since"])} for row in rows]
+
+
+def recent_events(*, environment: Environment, count: int = 40) -> list[dict[str, Any]]:
+    """Give the last events, newest first, shaped as the live message."""
+    rows = (
+        TrackEvent.objects.filter(environment=environment)
+        .select_related("person", "zone", "camera")
+        .order_by("-time")[:count]
+    )
+    return [
+        {
+            "type": "event",
+            "id": str(row.id),
+            "at": isoformat(row.time),
+            "kind": row.kind,
+            "person": row.person.number if row.person else None,
+            "zone": row.zone.key if row.zone else None,
+            "camera": row.camera.key if row.camera else None,
+            "payload": row.payload,
+        }
+        for row in rows
+    ]
+
+
+def person_card(*, environment: Environment, number: int) -> dict[str, Any] | None:
+    """Give what is known of a person: first seen, last seen, here since, visits, last zone; None for nobody."""
+    person = Person.objects.filter(environment=environment, number=number).first()
+    if person is None:
+        return None
+    last_track = person.tracks.first()
+    in_zone = person.events.filter(zone__isnull=False).select_related("zone").order_by("-time").first()
+    return {
+        "first_seen_at": isoformat(person.first_seen_at),
+        "last_seen_at": isoformat(person.last_seen_at),
+        "since": None if last_track is None else isoformat(last_track.started_at),
+        "visits": person.tracks.count(),
+        "zone": in_zone.zone.name if in_zone and in_zone.zone else None,
+    }
+
+
+def _camera_layout(camera: Camera, model: CameraModel | None, plan: FloorPlan | None) -> dict[str, Any]:
+    position = None if model is None else _position(model)
+    view = np.zeros((0, 2)) if model is None else _visible_floor(model, plan)
+    return {
+        "id": camera.key,
+        "name": str(camera),
+        "width": camera.width,
+        "height": camera.height,
+        "state": camera.state,
+        "position_m": position,
+        "field_of_view_m": np.round(view, 2).tolist(),
+    }
+
+
+def _position(model: CameraModel) -> list[float] | None:
+    try:
+        x, y, _ = model.position_m
+    except GeometryError:  # the homography alone does not say where the camera stands
+        return None
+    return [round(float(x), 2), round(float(y), 2)]
+
+
+def _visible_floor(model: CameraModel, plan: FloorPlan | None) -> Floats:
+    """Give the part of the plan that a camera sees, (k, 2) m; without a plan all of the floor it sees."""
+    view = model.field_of_view(max_distance_m=HORIZON_M)
+    if plan is None or len(view) < 3:
+        return view
+    left, top = -plan.origin_x_px, plan.origin_y_px
+    corners = [
+        (left, top - plan.height_px),
+        (left + plan.width_px, top - plan.height_px),
+        (left + plan.width_px, top),
+        (left, top),
+    ]
+    floor = (np.array(corners) * plan.metres_per_px).astype(np.float32)
+    _, shared = cv2.intersectConvexConvex(cv2.convexHull(view.astype(np.float32)), cv2.convexHull(floor))
+    # the stubs do not know that nothing may be shared
+    nothing = cast(object, shared) is None
+    return np.zeros((0, 2)) if nothing else np.asarray(shared, dtype=np.float64).reshape(-1, 2)
+
+
+def _plan_layout(environment: Environment, plan: FloorPlan) -> dict[str, Any]:
+    return {
+        "image_url": reverse("floor-plan", args=[environment.slug]),
+        "width_px": plan.width_px,
+        "height_px": plan.height_px,
+        "metres_per_px": plan.metres_per_px,
+        "origin_px": [plan.origin_x_px, plan.origin_y_px],
+    }
+
+
+def _session_status(session: TrackingSession, *, is_held: bool) -> dict[str, Any]:
+    state, message = session.actual_state, session.message
+    if not is_held:  # nobody renews its lease: whatever it said last is over
+        state = ActualState.WAITING.value
+    return {"id": session.pk, "state": state, "message": message, "worker": session.worker}

@@ -1,0 +1,64 @@
+/** The server's clock as seen from here, and how old what is on the screen is. */
+
+const OBSERVATIONS = 24;
+
+export class Clock {
+  #offsets = [];
+
+  /**
+   * Note the server's time in a message that has just arrived.
+   *
+   * Of all offsets seen lately the smallest is the one that the network delayed least.
+   * @param {number} serverMs
+   */
+  observe(serverMs) {
+    this.#offsets.push(Date.now() - serverMs);
+    if (this.#offsets.length > OBSERVATIONS) this.#offsets.shift();
+  }
+
+  /** Forget what was seen: another server may answer next time. */
+  reset() {
+    this.#offsets = [];
+  }
+
+  /** Give the server's time now, in ms. */
+  now() {
+    return Date.now() - (this.#offsets.length ? Math.min(...this.#offsets) : 0);
+  }
+}
+
+/** Values of the last few seconds. */
+export class Recent {
+  #entries = [];
+
+  /** @param {number} spanMs */
+  constructor(spanMs) {
+    this.spanMs = spanMs;
+  }
+
+  /** @param {number} value */
+  add(value) {
+    this.#entries.push([performance.now(), value]);
+  }
+
+  #fresh() {
+    const oldest = performance.now() - this.spanMs;
+    while (this.#entries.length && this.#entries[0][0] < oldest) this.#entries.shift();
+    return this.#entries;
+  }
+
+  /** Give how many a second there were. */
+  rate() {
+    return (this.#fresh().length * 1000) / this.spanMs;
+  }
+
+  /** Give the middle value, null when there is none. */
+  median() {
+    const values = this.#fresh().map(([, value]) => value).sort((a, b) => a - b);
+    return values.length ? values[Math.floor(values.length / 2)] : null;
+  }
+
+  clear() {
+    this.#entries = [];
+  }
+}

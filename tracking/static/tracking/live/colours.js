@@ -1,0 +1,28 @@
+/** The colour of a person: a pure function of the number, the same in every picture, map and list. */
+
+const GOLDEN_ANGLE = 137.50776; // neighbours in number land far apart on the wheel of hues
+const ACCENT_HUE = 45; // kept for what is selected and urgent
+const ACCENT_WIDTH = 24;
+
+/** @param {number} person */
+function hue(person) {
+  const wheel = 360 - ACCENT_WIDTH;
+  const turned = (person * GOLDEN_ANGLE * (wheel / 360)) % wheel;
+  return (ACCENT_HUE + ACCENT_WIDTH / 2 + turned) % 360;
+}
+
+/**
+ * Give the CSS colour of a person; dark text is readable on it.
+ * @param {number} person
+ * @param {number} [alpha]
+ */
+export function personColour(person, alpha = 1) {
+  const lightness = person % 2 ? 0.8 : 0.72; // a second cue where hues come near
+  return `oklch(${lightness} 0.15 ${hue(person).toFixed(1)} / ${alpha})`;
+}
+
+/** The colour of text on a person's colour. */
+export const ON_PERSON = "#17171a";
+
+/** The colour of a box that belongs to nobody. */
+export const NOBODY = "rgb(235 235 240 / 0.7)";

@@ -158,10 +158,16 @@ CELERY_BEAT_SCHEDULE = {
 SPOTON_DETECTOR = env.str("SPOTON_DETECTOR", "motion")
 SPOTON_EMBEDDER = env.str("SPOTON_EMBEDDER", "colour")
 SPOTON_MODELS = Path(env.str("SPOTON_MODELS", str(DATA_DIR / "models")))
+# how much of what is seen is kept: seconds between two points of a track, and between two frames of a
+# camera whose detections are stored
+SPOTON_POINT_INTERVAL_S = env.float("SPOTON_POINT_INTERVAL_S", 0.5)
+SPOTON_DETECTION_INTERVAL_S = env.float("SPOTON_DETECTION_INTERVAL_S", 1.0)
 
 # --- accounts -------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
+# of the administrator that `manage.py create_demo` makes; the demo's .env holds one
+DEMO_PASSWORD = env.str("DEMO_PASSWORD", "")
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

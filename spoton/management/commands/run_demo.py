@@ -1,11 +1,11 @@
 """Start the whole system on this machine: `manage.py run_demo`, which `make demo` calls."""
 
-import os
 import threading
 import time
 from argparse import ArgumentTypeError
 from typing import Any
 
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
@@ -25,11 +25,10 @@ class Command(BaseCommand):
         """Name the port, the scene and the password."""
         parser.add_argument("--port", type=_port, default=8000)
         parser.add_argument("--scene", help="a scene folder to show instead of the simulated place")
-        password = os.environ.get("DEMO_PASSWORD")
         parser.add_argument(
             "--password",
-            default=password,
-            required=not password,
+            default=settings.DEMO_PASSWORD,
+            required=not settings.DEMO_PASSWORD,
             help="of the administrator; default: DEMO_PASSWORD",
         )
 

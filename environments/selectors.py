@@ -1,10 +1,26 @@
 """What others ask of environments: who may see them, and their cameras as geometry understands them."""
 
+from dataclasses import dataclass
+
+import numpy as np
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 
 from accounts.models import User
 from environments.geometry import CameraModel, GeometryError, Lens
 from environments.models import Calibration, Camera, Environment, Grant
+from environments.polygons import as_floats
+
+
+@dataclass(frozen=True, slots=True)
+class PairError:
+    """How well a calibration meets one of its point pairs; errors are None where it meets the sky."""
+
+    u: float
+    v: float
+    x: float
+    y: float
+    error_m: float | None
+    error_px: float | None
 
 
 def environments_visible_to(*, user: User) -> QuerySet[Environment]:
@@ -81,3 +97,28 @@ def _models_and_problems(environment: Environment) -> tuple[dict[str, CameraMode
         except GeometryError as error:
             problems[camera.key] = str(error)
     return models, problems
+
+
+def calibration_errors(*, calibration: Calibration) -> list[PairError]:
+    """Say how far each point pair of a calibration is from where the calibration puts it.
+
+    Raises:
+        GeometryError: numbers that make no camera.
+    """
+    pairs = calibration.point_pairs
+    if not pairs:
+        return []
+    model = calibration_model(calibration=calibration, camera=calibration.camera)
+    table = as_floats("point pairs", [[p["u"], p["v"], p["x"], p["y"]] for p in pairs], (len(pairs), 4))
+    errors_m = np.linalg.norm(model.to_floor(table[:, :2]) - table[:, 2:], axis=1)
+    errors_px = np.linalg.norm(model.to_picture(table[:, 2:]) - table[:, :2], axis=1)
+    return [
+        PairError(u, v, x, y, _finite(error_m), _finite(error_px))
+        for (u, v, x, y), error_m, error_px in zip(
+            table.tolist(), errors_m.tolist(), errors_px.tolist(), strict=True
+        )
+    ]
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None

@@ -9,3 +9,6 @@ os.environ.setdefault("SPOTON_DATA", tempfile.mkdtemp(prefix="spoton-test-"))
 from spoton.settings import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+STATIC_ROOT = DATA_DIR / "static"  # noqa: F405
+STATIC_ROOT.mkdir(exist_ok=True)  # nothing is collected for tests: whitenoise warns of a folder that is missing

@@ -83,6 +83,18 @@ def session_renew(*, session: TrackingSession, now: datetime) -> DesiredState:
     return DesiredState(mine.values_list("desired_state", flat=True).get())
 
 
+def session_wish(*, session: TrackingSession) -> DesiredState:
+    """Say what a session that is held is asked to do.
+
+    Raises:
+        LeaseLost: somebody else claimed it since.
+    """
+    wish = _held(session).values_list("desired_state", flat=True).first()
+    if wish is None:
+        raise LeaseLost(f"session {session.pk} is no longer held by {session.worker}")
+    return DesiredState(wish)
+
+
 def session_report(
     *, session: TrackingSession, state: ActualState, message: str = "", started_at: datetime | None = None
 ) -> None:

@@ -1,0 +1,148 @@
+"""Sends one environment's live messages; everything here runs on one event loop and may raise when Redis is away."""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from redis import asyncio as redis_asyncio
+
+from gpuworker.pipeline.values import Event, Frame, People, Sighting
+from gpuworker.sinks.identifiers import event_id
+from gpuworker.sinks.picture import boxes, encode
+from gpuworker.sinks.rate_limit import RateLimit
+from tracking import live
+
+SEND_TIMEOUT_S = 1.0
+DEMAND_POLL_S = 0.5
+
+
+class Publisher:
+    """Writes messages to the channel layer, and what the landing page asks for to Redis itself.
+
+    Every method raises RedisError, OSError or TimeoutError when Redis is away.
+    """
+
+    def __init__(
+        self,
+        layer: Any,
+        redis: "redis_asyncio.Redis[bytes]",
+        *,
+        environment_id: int,
+        cameras: Sequence[str],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._layer = layer
+        self._redis = redis
+        self._environment_id = environment_id
+        self._state_group = live.state_group(environment_id)
+        self._clock = clock
+        self._tiers = [(camera, tier) for camera in cameras for tier in live.TIERS.values()]
+        self._paces = {(camera, tier.name): RateLimit(tier.max_fps) for camera, tier in self._tiers}
+        self._watched: dict[str, list[live.Tier]] = {}
+        self._poll = RateLimit(1.0 / DEMAND_POLL_S)
+
+    async def positions(self, people: People) -> None:
+        """Send where everybody is."""
+        await self._send(live.positions(at=people.at, people=positions_of(people)))
+
+    async def event(self, event: Event) -> None:
+        """Send something that happened."""
+        payload = dict(event.payload)
+        if event.x_m is not None and event.y_m is not None:
+            payload |= {"x_m": round(event.x_m, 2), "y_m": round(event.y_m, 2)}
+        text = live.event(
+            event_id=str(event_id(environment_id=self._environment_id, event=event)),
+            at=event.at,
+            kind=event.kind,
+            person=event.person,
+            zone=event.zone_id,
+            camera=event.camera_id,
+            payload=payload,
+        )
+        await self._send(text)
+
+    async def status(self, text: str, *, people: People | None, cameras_up: int) -> None:
+        """Send a status message, and keep who is where now for those who only ask."""
+        await self._send(text)
+        at = self._clock()
+        fresh = people is not None and (at - people.at).total_seconds() < live.NOW_TTL_S
+        value = live.now(
+            at=at, people=positions_of(people) if people is not None and fresh else [], cameras_up=cameras_up
+        )
+        await self._redis.set(live.now_key(self._environment_id), value, ex=live.NOW_TTL_S)
+
+    async def refresh_demand(self) -> None:
+        """Ask, twice a second at most, who watches what."""
+        now_s = time.monotonic()
+        if not self._poll.is_due(now_s) or not self._tiers:
+            return
+        keys = [live.demand_key(self._environment_id, camera, tier.name) for camera, tier in self._tiers]
+        values = await asyncio.wait_for(self._redis.mget(keys), SEND_TIMEOUT_S)
+        self._poll.pass_one(now_s)
+        self._watched = {}
+        for (camera, tier), value in zip(self._tiers, values, strict=True):
+            if value is not None:
+                self._watched.setdefault(camera, []).append(tier)
+
+    async def frame(self, frame: Frame, sighting: Sighting | None) -> None:
+        """Send a frame in every tier that somebody watches and that is due."""
+        height, width = frame.image.shape[:2]
+        for tier in self._watched.get(frame.camera_id, ()):
+            pace, now_s = self._paces[frame.camera_id, tier.name], time.monotonic()
+            if not pace.is_due(now_s):
+                continue
+            pace.pass_one(now_s)
+            jpeg = encode(frame, tier)
+            header = live.frame_header(
+                camera=frame.camera_id,
+                seq=frame.seq,
+                captured_at=frame.captured_at,
+                published_at=self._clock(),
+                width=width,
+                height=height,
+                tier=tier.name,
+                boxes=boxes(sighting),
+            )
+            group = live.frames_group(self._environment_id, frame.camera_id, tier.name)
+            await self._group_send(group, live.layer_frame(live.pack_frame(header, jpeg)))
+
+    async def _send(self, text: str) -> None:
+        await self._group_send(self._state_group, live.layer_text(text))
+
+    async def _group_send(self, group: str, message: dict[str, Any]) -> None:
+        await asyncio.wait_for(self._layer.group_send(group, message), SEND_TIMEOUT_S)
+
+
+def positions_of(people: People) -> list[dict[str, Any]]:
+    """Give people as a positions message lists them; ``std_m`` is that of the position's worst direction."""
+    rows = zip(
+        people.person.tolist(),
+        people.track.tolist(),
+        people.state.tolist(),
+        people.covariance[:, :2, :2].tolist(),
+        people.cameras,
+        strict=True,
+    )
+    return [
+        {
+            "person": person,
+            "track": track,
+            "x_m": round(x, 3),
+            "y_m": round(y, 3),
+            "vx_mps": round(vx, 3),
+            "vy_mps": round(vy, 3),
+            "std_m": round(_worst_std(covariance), 3),
+            "cameras": list(cameras),
+        }
+        for person, track, (x, y, vx, vy), covariance, cameras in rows
+    ]
+
+
+def _worst_std(covariance: list[list[float]]) -> float:
+    """Give the square root of the larger eigenvalue of a (2, 2) covariance."""
+    (a, b), (_, d) = covariance
+    mean, half = (a + d) / 2, math.hypot((a - d) / 2, b)
+    return math.sqrt(max(mean + half, 0.0))

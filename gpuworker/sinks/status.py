@@ -1,0 +1,104 @@
+"""How a session and its cameras are doing: states from the worker, figures from what passes through the sink."""
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from gpuworker.pipeline.values import Frame, StepResult
+from gpuworker.sinks.meters import Stages, Window
+from tracking import live
+
+METER_SPAN_S = 5.0
+SHARES = (50, 95, 99)
+
+
+@dataclass(slots=True)
+class _Camera:
+    frames: Window
+    ages_ms: Window
+    state: str = "off"
+    message: str = ""
+
+
+class StatusBoard:
+    """Collects what status messages say; safe to use from several threads."""
+
+    def __init__(
+        self, *, session: Mapping[str, Any], cameras: Sequence[str], span_s: float = METER_SPAN_S
+    ) -> None:
+        """Begin with every camera off; ``span_s`` is how far back figures look."""
+        self._lock = threading.Lock()
+        self._session = dict(session)
+        self._cameras = {key: _Camera(Window(span_s), Window(span_s)) for key in cameras}
+        self._stages = Stages(span_s)
+        self.version = 0  # counts changes of state
+
+    def set_session(self, *, state: str, message: str) -> None:
+        """Say what the session does."""
+        with self._lock:
+            self._session.update(state=state, message=message)
+            self.version += 1
+
+    def set_camera(self, key: str, *, state: str, message: str) -> None:
+        """Say how a camera is doing."""
+        with self._lock:
+            self._cameras[key].state, self._cameras[key].message = state, message
+            self.version += 1
+
+    def count_result(self, result: StepResult) -> None:
+        """Count one tick's stages."""
+        with self._lock:
+            self._stages.add(time.monotonic(), result.stages_ms)
+
+    def count_published(self, frame: Frame, at: datetime) -> None:
+        """Count a frame whose tick is out, and how old it was then."""
+        now_s = time.monotonic()
+        with self._lock:
+            camera = self._cameras[frame.camera_id]
+            camera.frames.add(now_s, 1.0)
+            camera.ages_ms.add(now_s, (at - frame.captured_at).total_seconds() * 1e3)
+
+    @property
+    def cameras_up(self) -> int:
+        """Give the number of cameras online."""
+        with self._lock:
+            return sum(camera.state == "online" for camera in self._cameras.values())
+
+    def message(self, *, at: datetime) -> str:
+        """Write the status message."""
+        now_s = time.monotonic()
+        with self._lock:
+            cameras = []
+            for key, camera in self._cameras.items():
+                age = camera.ages_ms.percentiles(now_s, SHARES)
+                cameras.append(
+                    {
+                        "id": key,
+                        "state": camera.state,
+                        "message": camera.message,
+                        "fps": round(camera.frames.rate(now_s), 1),
+                        "age_ms": None if age is None else round(age[0]),
+                    }
+                )
+            return live.status(
+                at=at, session=dict(self._session), cameras=cameras, stages=self._stages.percentiles(now_s)
+            )
+
+    def measured(self) -> dict[str, Any]:
+        """Give stages, frames a second and ages of frames at publication, by camera, over the span."""
+        now_s = time.monotonic()
+        with self._lock:
+            return {
+                "stages": self._stages.percentiles(now_s, SHARES),
+                "cameras": {
+                    key: {
+                        "frames": len(camera.frames),
+                        "fps": round(camera.frames.rate(now_s), 2),
+                        "age_ms": camera.ages_ms.percentiles(now_s, SHARES),
+                    }
+                    for key, camera in self._cameras.items()
+                },
+            }

@@ -1,0 +1,6 @@
+"""The worker process: claims tracking sessions, builds their parts, runs the loop."""
+
+from gpuworker.worker.parts import Parts, check_backends
+from gpuworker.worker.worker import Worker
+
+__all__ = ["Parts", "Worker", "check_backends"]

@@ -1,0 +1,124 @@
+"""A session that this worker holds: its lease, and what carries it out once that is built."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from django.db import connection
+
+from gpuworker.backends import BackendError
+from gpuworker.worker.lease import Lease
+from gpuworker.worker.run import NoCamerasError, SessionRun
+from tracking.choices import ActualState, DesiredState
+from tracking.models import TrackingSession
+from tracking.services import session_report
+
+logger = logging.getLogger(__name__)
+
+RETRY_S = 10.0  # a failed session is given back after this
+
+
+class Claim:
+    """One claimed session, attended to by the control thread.
+
+    Attributes:
+        session, lease: what is held.
+        run: what carries it out; None while that is being built and after it failed.
+        failure: why it cannot be carried out; empty while it can.
+    """
+
+    def __init__(self, session: TrackingSession, *, now: datetime, build: Callable[[], SessionRun]) -> None:
+        """Begin to build, on a thread of its own: loading a model takes longer than leases of other sessions last."""
+        self.session = session
+        self.lease = Lease(session, now=now)
+        self.run: SessionRun | None = None
+        self.failure = ""
+        self.give_back_s = float("inf")
+        self._reported = ActualState.STARTING
+        self._is_closed = False
+        self._building = threading.Lock()
+        threading.Thread(target=self._build, args=(build,), name=f"start {session.pk}", daemon=True).start()
+
+    def tick(self, now: datetime) -> float | None:
+        """Give the session its turn; give for how long nothing else is to do, None where it has no say."""
+        run = self.run
+        if run is None or self.failure or not self.lease.is_held(now):
+            return None
+        return run.tick(time.monotonic())
+
+    def fail(self, message: str) -> None:
+        """Note that the session cannot be carried out; the control thread does the rest."""
+        self.failure = message
+
+    def obey(self, wish: DesiredState, *, now: datetime) -> None:
+        """Pause or resume, write what changed, and say so.
+
+        Raises:
+            LeaseLost: another worker holds the session.
+            DatabaseError: the database is away.
+        """
+        run = self.run
+        if run is None:
+            return
+        if run.is_paused != (wish == DesiredState.PAUSED):
+            run.resume() if run.is_paused else run.pause()
+        state = ActualState.PAUSED if run.is_paused else ActualState.RUNNING
+        if state != self._reported:
+            session_report(session=self.session, state=state, started_at=self.session.started_at or now)
+            run.live.show_session(state=state, message="")
+            self._reported = state
+        run.states.save()
+
+    def give_up(self) -> None:
+        """Stop carrying the session out, say why, and hold it for a while so that it is not tried again at once.
+
+        Raises:
+            LeaseLost: another worker holds the session.
+            DatabaseError: the database is away.
+        """
+        if self.give_back_s < float("inf"):
+            return
+        session_report(session=self.session, state=ActualState.FAILED, message=self.failure)
+        logger.error("Session %s failed: %s", self.session, self.failure)
+        if self.run is not None:
+            self.run.live.show_session(state=ActualState.FAILED, message=self.failure)
+        self.give_back_s = time.monotonic() + RETRY_S
+        self.close()
+
+    def stop_reading(self) -> None:
+        """Let go of the cameras: the first half of closing, which several sessions can do at once."""
+        if self.run is not None:
+            self.run.stop_reading()
+
+    def close(self, *, farewell: bool = True) -> None:
+        """Stop everything within a bounded time and write out what is waiting.
+
+        Raises:
+            DatabaseError: everything is stopped, but the cameras' last states could not be written.
+        """
+        with self._building:
+            self._is_closed = True
+            run, self.run = self.run, None
+        if run is not None:
+            run.close(farewell=farewell)
+            if farewell:
+                run.states.save()
+
+    def _build(self, build: Callable[[], SessionRun]) -> None:
+        try:
+            run = build()
+        except (NoCamerasError, BackendError) as error:
+            self.fail(str(error))
+        except Exception as error:
+            logger.exception("Session %s could not be started", self.session)
+            self.fail(f"{type(error).__name__}: {error}")
+        else:
+            with self._building:
+                if not self._is_closed:
+                    self.run = run
+            if self.run is not run:
+                run.close(farewell=False)
+        finally:
+            connection.close()

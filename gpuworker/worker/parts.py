@@ -1,0 +1,98 @@
+"""What a session's tracking is built from."""
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+import numpy as np
+from django.conf import settings
+
+from environments.models import Environment
+from environments.selectors import calibration_problems, camera_models
+from gpuworker.backends import make_detector, make_embedder
+from gpuworker.pipeline.seams import Source, TakeNumber
+from gpuworker.pipeline.step import Pipeline
+from gpuworker.pipeline.values import Frame, Site, StepResult, Zone
+from gpuworker.sources import open_source
+from gpuworker.sources.sim.worlds import Worlds
+
+logger = logging.getLogger(__name__)
+
+
+class Stepper(Protocol):
+    """Turns the frames of a tick into people and events."""
+
+    def step(self, frames: Sequence[Frame]) -> StepResult:
+        """Take in the frames of one tick."""
+        ...
+
+
+class OpenSource(Protocol):
+    """Opens the source at a URL, as :func:`gpuworker.sources.open_source` does."""
+
+    def __call__(self, url: str, *, camera_id: str, started_at: datetime, worlds: Worlds) -> Source: ...
+
+
+MakePipeline = Callable[[Site, TakeNumber, TakeNumber], Stepper]
+
+
+def model_threads() -> int:
+    """Give how many threads a model on the CPU may use: half of the cores; the rest decode and draw."""
+    return max(1, len(os.sched_getaffinity(0)) // 2)
+
+
+def make_pipeline(site: Site, take_track: TakeNumber, take_person: TakeNumber) -> Stepper:
+    """Make the pipeline that the settings name.
+
+    Raises:
+        BackendError: a detector or an embedder that cannot be made.
+    """
+    threads = model_threads()
+    return Pipeline(
+        detector=make_detector(settings.SPOTON_DETECTOR, site=site, threads=threads),
+        embedder=make_embedder(settings.SPOTON_EMBEDDER, threads=threads),
+        site=site,
+        take_track_number=take_track,
+        take_person_number=take_person,
+    )
+
+
+def check_backends() -> None:
+    """Check, before anything is claimed, that the detector and the embedder can be made.
+
+    Raises:
+        BackendError: one cannot; the message says why.
+    """
+    make_detector(settings.SPOTON_DETECTOR, site=Site({}), threads=1)
+    make_embedder(settings.SPOTON_EMBEDDER, threads=1)
+
+
+def utc_now() -> datetime:
+    """Read the clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The replaceable parts of a worker."""
+
+    open_source: OpenSource = open_source
+    make_pipeline: MakePipeline = make_pipeline
+    clock: Callable[[], datetime] = utc_now
+    worlds: Worlds = field(default_factory=Worlds)
+
+
+def site_of(environment: Environment) -> tuple[Site, dict[str, str]]:
+    """Give an environment as the pipeline knows it, and by camera key what is wrong with its calibrations."""
+    zones = []
+    for zone in environment.zones.all():
+        try:
+            zones.append(Zone(zone.key, zone.kind, np.asarray(zone.points_m, dtype=np.float64)))
+        except ValueError as error:
+            logger.warning("Zone %s of %s is left out: %s", zone.key, environment.slug, error)
+    return Site(camera_models(environment=environment), tuple(zones)), calibration_problems(
+        environment=environment
+    )

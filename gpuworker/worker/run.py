@@ -1,0 +1,207 @@
+"""One claimed session: its cameras, its pipeline and its sinks."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+
+from django.conf import settings
+
+from environments.models import Camera
+from gpuworker.pipeline.values import Event
+from gpuworker.sinks.batch import Sampler, Sampling
+from gpuworker.sinks.live import LiveSink
+from gpuworker.sinks.rows import RowsSink
+from gpuworker.sinks.status import METER_SPAN_S, StatusBoard
+from gpuworker.sources.reader import CameraReader
+from gpuworker.worker.cameras import CameraStates
+from gpuworker.worker.gather import IDLE_S, Gather
+from gpuworker.worker.numbers import NumberSupply
+from gpuworker.worker.parts import Parts, site_of
+from tracking.choices import ActualState
+from tracking.models import TrackingSession
+
+logger = logging.getLogger(__name__)
+
+PERSON_BLOCK = 20
+TRACK_BLOCK = 200
+LETTING_GO_S = 1.5  # of all cameras; a read that hangs longer is left behind
+
+
+class NoCamerasError(Exception):
+    """An environment has no camera to track with."""
+
+
+class SessionRun:
+    """Tracks one environment; made, attended to and closed by the control thread, ticked by the worker's loop.
+
+    Attributes:
+        is_paused: nobody reads the cameras for now.
+        board: figures of the last seconds.
+        live, rows, states: where results go, and how the cameras are doing.
+    """
+
+    def __init__(
+        self,
+        session: TrackingSession,
+        *,
+        parts: Parts,
+        wake: Callable[[], None],
+        stopped: Callable[[], bool],
+        span_s: float = METER_SPAN_S,
+    ) -> None:
+        """Build everything and begin to read the cameras.
+
+        Args:
+            session: claimed.
+            parts: what to build from.
+            wake: is called when there is a frame.
+            stopped: says whether the worker was asked to stop.
+            span_s: how far back the board's figures look.
+
+        Raises:
+            NoCamerasError: there is none that is enabled.
+            BackendError: the detector or the embedder cannot be made.
+        """
+        cameras = list(session.environment.cameras.filter(enabled=True))
+        if not cameras:
+            raise NoCamerasError(f"{session.environment} has no camera that is enabled: add one")
+        self._is_drained = False
+        self.is_paused = False
+        self._is_closed = False
+        self._ticking = threading.Lock()
+        site, problems = site_of(session.environment)
+        tracks, persons = _supplies(session.environment_id, stopped)
+        self._pipeline = parts.make_pipeline(site, tracks, persons)
+        self.board = StatusBoard(
+            session={
+                "id": session.pk,
+                "state": ActualState.STARTING,
+                "message": "",
+                "worker": session.worker,
+            },
+            cameras=[camera.key for camera in cameras],
+            span_s=span_s,
+        )
+        self.rows = RowsSink(
+            _sampler(session, cameras),
+            refill=[tracks.refill, persons.refill],
+            name=f"rows {session.environment.slug}",
+        )
+        self.live = LiveSink(
+            environment_id=session.environment_id,
+            cameras=[camera.key for camera in cameras],
+            board=self.board,
+            clock=parts.clock,
+        )
+        self.states = CameraStates(
+            cameras,
+            problems=problems,
+            show=self.live.show_camera,
+            happen=self._happen,
+            clock=parts.clock,
+        )
+        self._readers = self._read(cameras, parts, wake)
+        self._gather = Gather(
+            {camera.key: (self._readers[camera.key].take, camera.fps) for camera in cameras}
+        )
+
+    def tick(self, now_s: float) -> float:
+        """Track if the frames of a tick are there; give for how long nothing else is to do."""
+        with self._ticking:
+            if self._is_closed:
+                return IDLE_S
+            was_over = self.states.are_over  # asked first: a reader says so after its last frame
+            frames = self._gather.collect(now_s)
+            if frames:
+                result = self._pipeline.step(frames)
+                self.rows.put(result, frames)
+                self.live.put(result, frames)
+            elif was_over:
+                self._is_drained = True
+            return self._gather.wait_s(time.monotonic())
+
+    def is_over(self, *, even_failed: bool) -> bool:
+        """Say whether no frame will come any more; where all cameras failed, only ``even_failed``."""
+        return self._is_drained and (even_failed or not self.states.have_failed)
+
+    def pause(self) -> None:
+        """Stop reading the cameras for now."""
+        self.is_paused = True
+        for reader in self._readers.values():
+            reader.pause()
+
+    def resume(self) -> None:
+        """Go on reading the cameras."""
+        self.is_paused = False
+        for reader in self._readers.values():
+            reader.resume()
+
+    def stop_reading(self) -> None:
+        """Let go of the cameras, all at once."""
+        for reader in self._readers.values():
+            reader.stop(0.0)
+
+    def close(self, *, farewell: bool = True) -> None:
+        """Stop everything within a bounded time and write out what is waiting.
+
+        Args:
+            farewell: False when another worker goes on with the session: viewers are told nothing.
+        """
+        with self._ticking:
+            self._is_closed = True
+        self.stop_reading()
+        deadline_s = time.monotonic() + LETTING_GO_S
+        for reader in self._readers.values():
+            reader.stop(max(deadline_s - time.monotonic(), 0.0))
+        if farewell:
+            self.states.switch_off()
+        self.rows.close()
+        self.live.close(farewell=farewell)
+
+    def _happen(self, event: Event) -> None:
+        self.rows.put_event(event)
+        self.live.put_event(event)
+
+    def _read(self, cameras: list[Camera], parts: Parts, wake: Callable[[], None]) -> dict[str, CameraReader]:
+        started_at = parts.clock()
+        return {
+            camera.key: CameraReader(
+                camera.key,
+                partial(
+                    parts.open_source,
+                    camera.source_url,
+                    camera_id=camera.key,
+                    started_at=started_at,
+                    worlds=parts.worlds,
+                ),
+                self.states.change,
+                wake,
+            )
+            for camera in cameras
+        }
+
+
+def _supplies(environment_id: int, stopped: Callable[[], bool]) -> tuple[NumberSupply, NumberSupply]:
+    """Give the supplies of track ids and of person numbers, filled."""
+    supplies = (
+        NumberSupply("tracks", block=TRACK_BLOCK, stopped=stopped),
+        NumberSupply(f"persons:{environment_id}", block=PERSON_BLOCK, stopped=stopped),
+    )
+    for supply in supplies:
+        supply.refill()
+    return supplies
+
+
+def _sampler(session: TrackingSession, cameras: list[Camera]) -> Sampler:
+    return Sampler(
+        environment_id=session.environment_id,
+        session_id=session.pk,
+        cameras={camera.key: camera.pk for camera in cameras},
+        zones=dict(session.environment.zones.values_list("key", "pk")),
+        sampling=Sampling(
+            point_interval_s=settings.SPOTON_POINT_INTERVAL_S,
+            detection_interval_s=settings.SPOTON_DETECTION_INTERVAL_S,
+        ),
+    )

@@ -1,0 +1,71 @@
+"""Small frames and results, for tests of what comes after the pipeline."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+import numpy as np
+
+from gpuworker.pipeline.values import NO_ID, Detections, Event, Frame, People, Sighting, StepResult
+from tests.factories import T0
+
+
+def at(seconds: float):
+    """Give the instant so many seconds after T0."""
+    return T0 + timedelta(seconds=seconds)
+
+
+def frame(camera_id: str = "c1", seconds: float = 0.0, *, seq: int = 0, width: int = 64, height: int = 48):
+    """Give a grey frame."""
+    return Frame(camera_id, seq, at(seconds), np.full((height, width, 3), 128, np.uint8))
+
+
+def people(seconds: float = 0.0, tracks: Mapping[int, int] | None = None, *, x_m: float = 1.0):
+    """Give people at (x_m, 2) m, tracks with their persons."""
+    tracks = tracks or {}
+    n = len(tracks)
+    return People(
+        at=at(seconds),
+        track=np.array(list(tracks), np.int64),
+        person=np.array(list(tracks.values()), np.int64),
+        state=np.tile([x_m, 2.0, 0.5, 0.0], (n, 1)),
+        covariance=np.tile(np.diag([0.04, 0.09, 0.01, 0.01]), (n, 1, 1)),
+        height_m=np.full(n, 1.75),
+        confidence=np.full(n, 0.9),
+        cameras=(("c1", "c2"),) * n,
+    )
+
+
+def sighting(
+    camera_id: str = "c1", seconds: float = 0.0, tracks: Mapping[int, int] | None = None, *, nobody=0
+):
+    """Give a sighting with a box for each track and some of nobody."""
+    tracks = tracks or {}
+    n = len(tracks) + nobody
+    boxes = np.array([[10.0 * i, 5.0, 10.0 * i + 8.0, 30.0] for i in range(n)], np.float32).reshape(n, 4)
+    confidence = np.array([0.9] * len(tracks) + [0.6, 0.2][:nobody], np.float32)
+    return Sighting(
+        camera_id,
+        0,
+        at(seconds),
+        Detections(boxes, confidence),
+        np.array([*tracks, *[NO_ID] * nobody], np.int64),
+        np.array([*tracks.values(), *[NO_ID] * nobody], np.int64),
+    )
+
+
+def result(
+    seconds: float = 0.0,
+    tracks: Mapping[int, int] | None = None,
+    *,
+    sightings: Sequence[Sighting] = (),
+    events: Sequence[Event] = (),
+    x_m: float = 1.0,
+):
+    """Give what one tick gave."""
+    return StepResult(
+        at=at(seconds),
+        sightings=tuple(sightings),
+        people=people(seconds, tracks, x_m=x_m),
+        events=tuple(events),
+        stages_ms={"detect": 4.0, "track": 1.0},
+    )

@@ -1,0 +1,290 @@
+"""The lossy sink, over a real Redis."""
+
+import json
+import logging
+import time
+
+import cv2
+import numpy as np
+import pytest
+import redis
+from channels.layers import channel_layers
+from channels_redis.serializers import registry
+
+from gpuworker.pipeline.values import Event
+from gpuworker.sinks.identifiers import event_id
+from gpuworker.sinks.live import LiveSink
+from gpuworker.sinks.status import StatusBoard
+from tests.gpuworker.made import at, frame, result, sighting
+from tests.servers import run_redis, short_folder, wait_for
+from tracking import live
+
+ENVIRONMENT = 7
+
+
+class Viewer:
+    """Listens, as a web process does, to everything that is published."""
+
+    def __init__(self, url: str):
+        self.redis: redis.Redis = redis.Redis.from_url(url)
+        self._serializer = registry.get_serializer("msgpack")
+        self._pubsub = self.redis.pubsub(ignore_subscribe_messages=True)
+        self._pubsub.psubscribe("spoton__group__*")
+        self.messages: list[tuple[str, dict]] = []
+
+    def poll(self) -> None:
+        while (message := self._pubsub.get_message(timeout=0.01)) is not None:
+            group = message["channel"].decode().removeprefix("spoton__group__")
+            self.messages.append((group, self._serializer.deserialize(message["data"])))
+
+    def texts(self, kind: str) -> list[dict]:
+        self.poll()
+        texts = [json.loads(m["text"]) for _, m in self.messages if m["type"] == "live.text"]
+        return [text for text in texts if text["type"] == kind]
+
+    def frames(self, camera: str, tier: str) -> list[tuple[dict, bytes]]:
+        self.poll()
+        group = live.frames_group(ENVIRONMENT, camera, tier)
+        return [live.unpack_frame(m["data"]) for g, m in self.messages if g == group]
+
+    def watch(self, camera: str, tier: str) -> None:
+        self.redis.set(live.demand_key(ENVIRONMENT, camera, tier), 1)
+
+    def unwatch(self, camera: str, tier: str) -> None:
+        self.redis.delete(live.demand_key(ENVIRONMENT, camera, tier))
+
+    def close(self) -> None:
+        self._pubsub.close()
+        self.redis.close()
+
+
+def use_redis(settings, url: str) -> None:
+    settings.REDIS_URL = url
+    layers = {"default": {**settings.CHANNEL_LAYERS["default"]}}
+    layers["default"]["CONFIG"] = {"hosts": [url], "prefix": "spoton"}
+    settings.CHANNEL_LAYERS = layers
+    channel_layers.backends.clear()
+
+
+@pytest.fixture
+def viewer(redis_url, settings):
+    use_redis(settings, redis_url)
+    viewer = Viewer(redis_url)
+    viewer.redis.flushall()
+    yield viewer
+    viewer.close()
+    channel_layers.backends.clear()
+
+
+@pytest.fixture
+def make_sink(monkeypatch):
+    monkeypatch.setattr("gpuworker.sinks.publisher.DEMAND_POLL_S", 0.05)
+    sinks = []
+
+    def make(clock=lambda: at(10)) -> LiveSink:
+        cameras = ["c1", "c2"]
+        session = {"id": 5, "state": "running", "message": "", "worker": "w"}
+        board = StatusBoard(session=session, cameras=cameras)
+        sinks.append(LiveSink(environment_id=ENVIRONMENT, cameras=cameras, board=board, clock=clock))
+        return sinks[-1]
+
+    yield make
+    for sink in sinks:
+        sink.close()
+
+
+def test_positions_are_sent_each_tick(viewer, make_sink):
+    sink = make_sink()
+    for t in range(3):
+        sink.put(result(t, {7: 3}), [])
+    wait_for(lambda: len(viewer.texts("positions")) == 3)
+    assert [m["at"][-5:] for m in viewer.texts("positions")] == ["00.000Z"[-5:]] * 3
+    assert viewer.texts("positions")[0]["people"] == [
+        {
+            "person": 3,
+            "track": 7,
+            "x_m": 1.0,
+            "y_m": 2.0,
+            "vx_mps": 0.5,
+            "vy_mps": 0.0,
+            "std_m": 0.3,
+            "cameras": ["c1", "c2"],
+        }
+    ]
+
+
+def test_events_are_sent_with_the_id_that_the_database_has(viewer, make_sink):
+    event = Event(
+        kind="zone_enter", at=at(1), person=3, zone_id="z1", x_m=1.0, y_m=2.0, payload={"side": "left"}
+    )
+    sink = make_sink()
+    sink.put(result(1, {7: 3}, events=[event]), [])
+    sink.put_event(Event(kind="camera_offline", at=at(2), camera_id="c1"))
+    wait_for(lambda: len(viewer.texts("event")) == 2)
+    first, second = viewer.texts("event")
+    assert first["id"] == str(event_id(environment_id=ENVIRONMENT, event=event))
+    assert first["payload"] == {"side": "left", "x_m": 1.0, "y_m": 2.0}
+    assert (second["kind"], second["camera"], second["person"]) == ("camera_offline", "c1", None)
+
+
+def test_frames_are_encoded_only_while_somebody_watches(viewer, make_sink, monkeypatch):
+    encoded: list[int] = []
+
+    def encode(frame, tier):
+        encoded.append(frame.seq)
+        return b"jpeg"
+
+    monkeypatch.setattr("gpuworker.sinks.publisher.encode", encode)
+    sink = make_sink()
+    sink.put(result(0), [frame(seq=0)])
+    wait_for(lambda: viewer.texts("positions"))
+    assert encoded == []
+
+    def put_until(condition):
+        def attempt():
+            sink.put(result(1), [frame(seq=1)])
+            return condition()
+
+        wait_for(attempt)
+
+    viewer.watch("c1", "low")
+    put_until(lambda: viewer.frames("c1", "low"))
+    viewer.unwatch("c1", "low")
+    polls = count_polls(viewer)
+    put_until(lambda: count_polls(viewer) >= polls + 2)
+    before = len(encoded)
+    ticks = len(viewer.texts("positions"))
+    sink.put(result(2), [frame(seq=2)])
+    wait_for(lambda: len(viewer.texts("positions")) > ticks)
+    assert len(encoded) == before
+
+
+def count_polls(viewer) -> int:
+    stats = viewer.redis.info("commandstats")
+    return int(stats.get("cmdstat_mget", {"calls": 0})["calls"])
+
+
+def watched_frame(viewer, sink, tier: str, image, shown):
+    """Put a frame until it is published in a tier; give the first."""
+    viewer.watch("c1", tier)
+
+    def attempt():
+        sink.put(result(0, sightings=[shown]), [image])
+        return viewer.frames("c1", tier)
+
+    wait_for(attempt)
+    return viewer.frames("c1", tier)[0]
+
+
+def test_frame_holds_its_own_boxes_and_a_picture_of_the_tiers_width(viewer, make_sink):
+    sink = make_sink(clock=lambda: at(0.25))
+    header, jpeg = watched_frame(
+        viewer, sink, "low", frame(width=768, height=480, seq=9), sighting("c1", 0.0, {7: 3}, nobody=2)
+    )
+    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert np.shape(picture) == (240, 384, 3)
+    assert {k: header[k] for k in ("camera", "seq", "width", "height", "tier")} == {
+        "camera": "c1",
+        "seq": 9,
+        "width": 768,
+        "height": 480,
+        "tier": "low",
+    }
+    assert header["captured_at"].endswith("00:00.000Z")
+    assert header["published_at"].endswith("00:00.250Z")
+    # the second box of nobody is too unsure to be shown
+    assert header["boxes"] == [
+        {"xyxy": [0.0, 5.0, 8.0, 30.0], "confidence": 0.9, "track": 7, "person": 3},
+        {"xyxy": [10.0, 5.0, 18.0, 30.0], "confidence": 0.6, "track": None, "person": None},
+    ]
+
+
+def test_the_newest_frame_of_a_camera_wins(make_sink, viewer, monkeypatch):
+    sink = make_sink()
+    watched_frame(viewer, sink, "high", frame(seq=0), sighting())
+    with monkeypatch.context() as patch:
+        patch.setattr(sink, "_notify", lambda: None)  # as if the sink were busy with the last tick
+        for seq in (1, 2, 3):
+            sink.put(result(0), [frame(seq=seq)])
+    sink.put(result(0), [frame("c2")])
+    wait_for(lambda: viewer.frames("c1", "high")[-1][0]["seq"] == 3)
+    sent = [header["seq"] for header, _ in viewer.frames("c1", "high")]
+    assert sent[-2:] == [0, 3]
+
+
+def test_status_tells_states_at_once_and_figures(viewer, make_sink):
+    sink = make_sink(clock=lambda: at(0.2))
+    for t in range(3):
+        sink.put(result(t / 10), [frame(seconds=0.1)])
+    wait_for(lambda: any(m["cameras"][0]["age_ms"] for m in viewer.texts("status")))
+    sink.show_camera("c1", "offline", "unplugged")
+    sink.show_session(state="paused", message="")
+    wait_for(lambda: viewer.texts("status")[-1]["session"]["state"] == "paused")
+    status = viewer.texts("status")[-1]
+    assert status["session"] == {"id": 5, "state": "paused", "message": "", "worker": "w"}
+    camera = status["cameras"][0]
+    assert (camera["id"], camera["state"], camera["message"], camera["age_ms"]) == (
+        "c1",
+        "offline",
+        "unplugged",
+        100,
+    )
+    assert status["stages"]["detect"] == {"p50_ms": 4.0, "p95_ms": 4.0}
+
+
+def test_who_is_where_now_is_kept_for_a_few_seconds(viewer, make_sink):
+    sink = make_sink(clock=lambda: at(1))
+    sink.show_camera("c1", "online", "")
+    sink.put(result(1, {7: 3}), [])
+    key = live.now_key(ENVIRONMENT)
+
+    def value():
+        raw = viewer.redis.get(key)
+        return json.loads(raw) if raw else {"people": []}
+
+    wait_for(lambda: value()["people"], timeout_s=5)
+    assert (value()["people"][0]["person"], value()["cameras_up"]) == (3, 1)
+    assert 0 < viewer.redis.ttl(key) <= live.NOW_TTL_S
+    sink.close()
+    assert value()["people"] == []
+    wait_for(lambda: viewer.texts("status"))
+
+
+def test_close_without_farewell_says_nothing(viewer, make_sink):
+    sink = make_sink()
+    wait_for(lambda: viewer.texts("status"))
+    sink.show_session(state="running", message="")
+    wait_for(lambda: len(viewer.texts("status")) > 1)
+    said = len(viewer.texts("status"))
+    sink.close(farewell=False)
+    assert len(viewer.texts("status")) == said
+
+
+def test_redis_away_and_back(settings, make_sink, caplog):
+    caplog.set_level(logging.INFO, "gpuworker.sinks.live")
+    with short_folder("spoton-live-") as folder:
+        with run_redis(folder) as url:
+            use_redis(settings, url)
+            viewer = Viewer(url)
+            sink = make_sink()
+            sink.put(result(0), [])
+            wait_for(lambda: viewer.texts("positions"))
+            viewer.close()
+        wait_for(lambda: put_and_ask(sink, 1, lambda: "Redis is away" in caplog.text))
+        for _ in range(5):
+            sink.put(result(2), [frame()])
+        with run_redis(folder) as url:
+            viewer = Viewer(url)
+            wait_for(lambda: put_and_ask(sink, 3, lambda: viewer.texts("positions")))
+            viewer.close()
+            sink.close()
+    channel_layers.backends.clear()
+    ours = [record.levelname for record in caplog.records if record.name == "gpuworker.sinks.live"]
+    assert ours == ["WARNING", "INFO"]
+
+
+def put_and_ask(sink, seconds: float, condition):
+    started = time.monotonic()
+    sink.put(result(seconds), [])
+    assert time.monotonic() - started < 0.5
+    return condition()

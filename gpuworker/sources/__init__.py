@@ -4,24 +4,44 @@ from datetime import datetime
 
 from gpuworker.pipeline.seams import Source, UnusableSourceError
 from gpuworker.sources.address import masked, split_address
+from gpuworker.sources.images import ImageFolder
 from gpuworker.sources.pace import Pace
 from gpuworker.sources.sim.source import SimSource
 from gpuworker.sources.sim.worlds import Worlds
+from gpuworker.sources.video import open_file, open_stream
 
-SCHEMES = "sim://"
+STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
+SCHEMES = (*STREAM_SCHEMES, "file", "images", "sim")
 
 
 def open_source(
     url: str, *, camera_id: str, started_at: datetime, worlds: Worlds, paced: bool = True
 ) -> Source:
-    """Open the source at a URL.
+    """Open the source at a URL, or a video file at a plain path.
+
+    ``started_at`` is the start of the tracking session, the same for all its cameras: recordings and the
+    simulator count their time from it, and who opens one later joins at the present moment. When not
+    ``paced``, they are read from the start, as fast as they can be.
 
     Raises:
-        SourceError: it cannot be opened now.
-        UnusableSourceError: it can never be opened: the URL is wrong or the file is missing.
+        SourceError: it cannot be opened now; trying again may help.
+        UnusableSourceError: it can never be opened: the address is wrong or the file is missing.
     """
+    if started_at.utcoffset() is None:
+        raise ValueError("started_at: expected an aware datetime, got a naive one")
     pace = Pace(started_at, paced=paced)
-    parts = split_address(url)
-    if parts.scheme == "sim":
+    scheme = split_address(url).scheme
+    if scheme == "sim":
         return SimSource(url, camera_id=camera_id, pace=pace, worlds=worlds)
-    raise UnusableSourceError(f"{masked(url)}: expected an address that begins with one of {SCHEMES}")
+    if scheme == "images":
+        return ImageFolder(url, camera_id=camera_id, pace=pace)
+    if scheme in STREAM_SCHEMES:
+        if not split_address(url).hostname:
+            raise UnusableSourceError(f"{masked(url)} names no host")
+        return open_stream(url, scheme=scheme, camera_id=camera_id, pace=pace)
+    if scheme == "file" or (not scheme and url.strip()):
+        return open_file(url, camera_id=camera_id, pace=pace)
+    choices = ", ".join(f"{name}://" for name in SCHEMES)
+    raise UnusableSourceError(
+        f"{masked(url) or 'no address'}: expected a path or an address with one of {choices}"
+    )

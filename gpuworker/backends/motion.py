@@ -100,8 +100,8 @@ class View:
 
 def clean(foreground: Mask) -> Mask:
     """Drop specks and close the gaps in bodies."""
-    opened = cv2.morphologyEx(foreground.view(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
-    closed = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, np.ones((5, 3), np.uint8))
+    smooth = cv2.medianBlur(foreground.view(np.uint8), 3)
+    closed = cv2.morphologyEx(smooth, cv2.MORPH_CLOSE, np.ones((5, 3), np.uint8))
     return np.asarray(closed, dtype=np.bool_)
 
 

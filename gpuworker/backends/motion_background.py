@@ -20,10 +20,12 @@ OBJECT_S = 20.0  # in which something that is no person becomes background
 PERSON_S = 300.0  # in which somebody who stands still does
 NOISE_FLOOR = 2.0  # grey levels, standard deviation
 FOREGROUND_SIGMAS = 4.0
+NOISE_CAP = 1.5  # how far above the threshold a difference still counts as noise
 SHADOW_DARKEST = 0.4  # a shadow keeps at least this share of the light
 SHADOW_BRIGHTEST = 0.97
 SHADOW_TINT = 0.06  # by how much a shadow may change the colour, share of the brightness
-GHOST_EDGES = 0.6  # share of the background's edges that is left where a person is no more
+GHOST_MOVES = 0.2  # share of a ghost that may move
+GHOST_EDGES = 0.9  # share of the background's edges that is left where a person is no more
 RIM = np.ones((3, 3), np.uint8)
 
 
@@ -56,6 +58,7 @@ class Background:
         self._samples: list[Bytes] = []
         self._sampled_s = -np.inf
         self._mean = np.zeros((3, height, width), np.float32)
+        self._checked: Floats32 | None = None  # the picture when ghosts were looked for last
         self._noise = np.full((height, width), NOISE_FLOOR, np.float32)
 
     def compare(self, picture: Bytes, now_s: float) -> Change | None:
@@ -80,27 +83,34 @@ class Background:
         rate = np.where(people, _rate(elapsed_s, PERSON_S), rate).astype(np.float32)
         if len(self._samples) >= SAMPLES:
             self._mean += rate * (change.planes - self._mean)
-        # the mean absolute difference of the worst channel is about one standard deviation
-        self._noise += rate * (change.strength - self._noise)
+        # the mean absolute difference of the worst channel is about one standard deviation; what surely
+        # is something else says nothing of it, but what flickers around the threshold does
+        spread = np.minimum(change.strength, NOISE_CAP * FOREGROUND_SIGMAS * self._noise)
+        self._noise += np.where(people, np.float32(0), rate) * (spread - self._noise)
         np.maximum(self._noise, NOISE_FLOOR, out=self._noise)
 
     def drop_ghosts(self, change: Change, boxes: Boxes) -> Mask:
         """Learn what is left of people who stood there from the start and went; say which boxes (n,) they are.
 
         Around somebody real the picture has an edge where the background has none; around the place that
-        somebody left, it is the other way round.
+        somebody left, it is the other way round, and nothing moves there.
         """
-        now, before = _edges(change.planes), _edges(self._mean)
+        before, self._checked = self._checked, change.planes
+        ghosts = np.zeros(len(boxes), np.bool_)
+        if before is None or len(self._samples) < SAMPLES:
+            return ghosts
+        moving = np.abs(change.planes[1] - before[1]) > FOREGROUND_SIGMAS * self._noise
+        edges, past_edges = _edges(change.planes[1]), _edges(self._mean[1])
         body = change.foreground.view(np.uint8)
         rim = cv2.dilate(body, RIM) != cv2.erode(body, RIM)
-        ghosts = np.zeros(len(boxes), np.bool_)
         for i, (x0, y0, x1, y1) in enumerate(boxes):
             place = np.s_[y0:y1, x0:x1]
-            here = rim[place]
-            ghosts[i] = now[place][here].sum() < GHOST_EDGES * before[place][here].sum()
+            here, inside = rim[place], change.foreground[place]
+            if moving[place][inside].sum() > GHOST_MOVES * inside.sum():
+                continue
+            ghosts[i] = edges[place][here].sum() < GHOST_EDGES * past_edges[place][here].sum()
             if ghosts[i]:
-                left = change.foreground[place]
-                self._mean[:, y0:y1, x0:x1][:, left] = change.planes[:, y0:y1, x0:x1][:, left]
+                self._mean[:, y0:y1, x0:x1][:, inside] = change.planes[:, y0:y1, x0:x1][:, inside]
         return ghosts
 
     def _sample(self, planes: Bytes, now_s: float) -> None:
@@ -126,8 +136,7 @@ def _is_shadow(now: Floats32, expected: Floats32, noise: Floats32) -> Mask:
     return np.asarray(dark & (tint < SHADOW_TINT * before / 3 + 2 * noise))
 
 
-def _edges(planes: Floats32) -> Floats32:
-    grey = planes[1]  # green carries most of the brightness
+def _edges(grey: Floats32) -> Floats32:
     return np.asarray(cv2.magnitude(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)))
 
 

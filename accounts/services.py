@@ -20,13 +20,14 @@ def user_create(*, username: str, password: str, role: Role = Role.VIEWER, email
 
 
 def administrator_ensure(*, username: str, password: str) -> bool:
-    """Make an Admin of this name with this password; True if new. One that is there is made Admin again.
+    """Make an Admin of this name with this password, or make the one that is there so; True for news.
 
     The password is not judged: whoever runs commands on the machine may choose any.
     """
     user = User.objects.filter(username=username).first() or User(username=username)
-    is_new = user.pk is None
+    if user.is_admin and user.is_staff and user.is_active and user.check_password(password):
+        return False  # setting it again would end the user's logins
     user.role, user.is_staff, user.is_active = Role.ADMIN, True, True
     user.set_password(password)
     user.save()
-    return is_new
+    return True

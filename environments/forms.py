@@ -8,7 +8,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from environments.geometry import CameraModel, Floats, GeometryError, Lens, fit_homography
-from environments.models import Calibration, Camera, PointPair, Zone, ZoneKind
+from environments.models import MASK, Calibration, Camera, PointPair, Zone, ZoneKind
 from environments.polygons import as_floats, check_line, check_polygon
 
 PAIR_COLUMNS = ("u", "v", "x", "y")
@@ -87,7 +87,7 @@ class CameraForm(forms.ModelForm):
         url: str = self.cleaned_data["source_url"]
         if self.instance.pk and url == self.instance.masked_source_url:
             return str(self.instance.source_url)
-        if "://***@" in url:
+        if MASK in url:
             raise forms.ValidationError(
                 _("The address changed: type its user name and password again in place of ***.")
             )

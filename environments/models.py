@@ -7,7 +7,12 @@ from zoneinfo import available_timezones
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.core.validators import (
+    FileExtensionValidator,
+    MaxValueValidator,
+    MinValueValidator,
+    RegexValidator,
+)
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -21,7 +26,11 @@ NETWORK_SCHEMES = ("rtsp", "rtsps", "http", "https")
 FILE_SCHEMES = ("file", "images")
 SOURCE_SCHEMES = (*NETWORK_SCHEMES, *FILE_SCHEMES, "sim")
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+(?:@[^/\s@]+)*@")
+_USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
+_SECRET_OPTION = re.compile(
+    r"([?&](?:user|username|usr|password|passwd|pwd|pass|token|key|auth|secret)=)[^&\s'\"]*", re.IGNORECASE
+)
+MASK = "***"
 
 
 class PointPair(TypedDict):
@@ -34,8 +43,8 @@ class PointPair(TypedDict):
 
 
 def mask_credentials(text: str) -> str:
-    """Hide user names and passwords of the addresses in a text."""
-    return _CREDENTIALS.sub("***@", text)
+    """Hide user names, passwords and tokens of the addresses in a text."""
+    return _SECRET_OPTION.sub(rf"\1{MASK}", _USER_INFO.sub(f"{MASK}@", text))
 
 
 def validate_source_url(url: str) -> None:
@@ -135,7 +144,12 @@ class FloorPlan(models.Model):
 
     environment = models.OneToOneField(Environment, models.CASCADE, related_name="floor_plan")
     image = models.ImageField(
-        _("picture"), upload_to="plans/", width_field="width_px", height_field="height_px"
+        _("picture"),
+        upload_to="plans/",
+        width_field="width_px",
+        height_field="height_px",
+        # what browsers show as a picture and nothing else: an SVG, say, could carry a script
+        validators=[FileExtensionValidator(["png", "jpg", "jpeg", "webp"])],
     )
     width_px = models.PositiveIntegerField(_("width, px"), editable=False)
     height_px = models.PositiveIntegerField(_("height, px"), editable=False)

@@ -82,6 +82,25 @@ def camera_add(
     return camera
 
 
+def camera_set(
+    *, environment: Environment, key: str, source_url: str, width: int, height: int, fps: float
+) -> Camera:
+    """Add a camera, or point the one of this key to another source.
+
+    Raises:
+        ValidationError: as for camera_add.
+    """
+    camera = environment.cameras.filter(key=key).first()
+    if camera is None:
+        return camera_add(
+            environment=environment, key=key, source_url=source_url, width=width, height=height, fps=fps
+        )
+    camera.source_url, camera.width, camera.height, camera.fps = source_url, width, height, fps
+    camera.full_clean()
+    camera.save(update_fields=["source_url", "width", "height", "fps"])
+    return camera
+
+
 def camera_state_set(*, camera: Camera, state: CameraState, message: str, now: datetime) -> bool:
     """Say how a camera is doing; True when that is news.
 

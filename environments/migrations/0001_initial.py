@@ -176,6 +176,9 @@ class Migration(migrations.Migration):
                     models.ImageField(
                         height_field="height_px",
                         upload_to="plans/",
+                        validators=[
+                            django.core.validators.FileExtensionValidator(["png", "jpg", "jpeg", "webp"])
+                        ],
                         verbose_name="picture",
                         width_field="width_px",
                     ),

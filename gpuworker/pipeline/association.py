@@ -71,7 +71,7 @@ def fit(
             better = allowed & (score > best)
             best[better] = score[better]
             which[better] = hypothesis
-    return Fit(best + measured.evidence[:, None], which)
+    return Fit(best, which)
 
 
 def _plausible(measured: Measured, innovation: Floats, covariance: Floats, size_px: Floats) -> Bools:

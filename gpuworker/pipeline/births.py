@@ -81,11 +81,13 @@ class Seeds:
     Attributes:
         mean: (n, 5), covariance: (n, 5, 5); NaN where the box tells no place.
         valid: (n, 3) components that were used.
+        misfit: (n,) squared distance of box and height from what a standing person gives.
     """
 
     mean: Floats
     covariance: Floats
     valid: Bools
+    misfit: Floats
 
 
 def prior_inverse(n: int, settings: TrackerSettings) -> Floats:
@@ -108,6 +110,7 @@ def seed(left: Leftover, settings: TrackerSettings) -> Seeds:
         mean=np.where(use_hidden[:, None], hidden[0], whole[0]),
         covariance=np.where(use_hidden[:, None, None], hidden[1], whole[1]),
         valid=np.where(use_hidden[:, None], hidden_valid, left.valid),
+        misfit=np.where(use_hidden, hidden[2], whole[2]),
     )
 
 
@@ -189,7 +192,7 @@ def pair(left: Leftover, seeds: Seeds, settings: TrackerSettings) -> Pairs:
         best[better] = ratio[better]
         used[better] = valid[better]
     good = best > 0
-    return Pairs(i[good], j[good], (best + left.evidence[j])[good], used[good])
+    return Pairs(i[good], j[good], best[good], used[good])
 
 
 def _near(left: Leftover, seeds: Seeds) -> Bools:
@@ -245,15 +248,19 @@ def gather(
     """
     n, frames = misses.shape
     evidence = np.full((n, n), -np.inf)
-    evidence[pairs.seed, pairs.box] = pairs.evidence
-    alone = prior_logit + left.evidence + misses.sum(axis=1) - misses[np.arange(n), left.frame]
+    sure = left.evidence[pairs.box]
+    # a doubtful box speaks less, a sure one never more than the limit
+    gain = np.minimum(pairs.evidence + np.maximum(sure, 0.0), settings.hit_limit) + np.minimum(sure, 0.0)
+    evidence[pairs.seed, pairs.box] = gain
+    shape = np.maximum(-0.5 * np.maximum(seeds.misfit - 1.0, 0.0), -settings.shape_limit)
+    alone = prior_logit + left.evidence + shape + misses.sum(axis=1) - misses[np.arange(n), left.frame]
     free = np.isfinite(alone)
     members: list[list[int]] = []
     logits: list[float] = []
     taken: list[int] = []
     while free.any():
         open_ = np.where(free[None], evidence, -np.inf)
-        best_box, gain = _best_per_frame(open_, left.frame, frames, misses, settings)
+        best_box, gain = _best_per_frame(open_, left.frame, frames, misses)
         logit = np.where(free, alone + gain.sum(axis=1) + _crowding(seeds.mean, taken, settings), -np.inf)
         i = int(np.argmax(logit))
         if logit[i] < settings.birth_drop_logit:
@@ -266,9 +273,7 @@ def gather(
     return _fuse(left, seeds, members, logits, settings)
 
 
-def _best_per_frame(
-    evidence: Floats, frame: Ints, frames: int, misses: Floats, settings: TrackerSettings
-) -> tuple[Ints, Floats]:
+def _best_per_frame(evidence: Floats, frame: Ints, frames: int, misses: Floats) -> tuple[Ints, Floats]:
     """Give for each seed and frame the best box (n, f), -1 for none, and what it adds over a miss (n, f)."""
     n = len(evidence)
     best_box = np.full((n, frames), -1, dtype=np.int64)
@@ -281,7 +286,7 @@ def _best_per_frame(
         value = evidence[np.arange(n), columns[pick]]
         found = value > 0
         best_box[found, f] = columns[pick[found]]
-        gain[found, f] = np.minimum(value[found], settings.hit_limit) - misses[found, f]
+        gain[found, f] = value[found] - misses[found, f]
     return best_box, gain
 
 

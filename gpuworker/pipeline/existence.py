@@ -23,7 +23,8 @@ def survived(logit: Floats, dt_s: float, settings: TrackerSettings) -> Floats:
 
 def judged(
     logit: Floats,
-    evidence: Floats,
+    fit: Floats,
+    confidence: Floats,
     hit: Bools,
     detection: Floats,
     elapsed_s: Floats,
@@ -36,14 +37,17 @@ def judged(
 
     Args:
         logit: (n,) before.
-        evidence: (f, n) log likelihood ratio of the box that shows the person.
+        fit: (f, n) log likelihood ratio of the box that shows the person.
+        confidence: (f, n) what its confidence says; a doubtful box speaks less, a sure one not more.
         hit: (f, n) whether there is one.
         detection: (f, n) probability that the frame shows the person.
         elapsed_s: (f,) since the camera's frame before.
     """
     s = settings
     share = np.minimum(elapsed_s / s.evidence_s, 1.0)[:, None]
-    gain = np.clip(evidence + np.log(np.maximum(detection, 1e-3)), 0.0, s.hit_limit) * share
+    gain = np.minimum(fit + np.log(detection) + np.maximum(confidence, 0.0), s.hit_limit)
+    gain = gain + np.minimum(confidence, 0.0)
+    gain = np.maximum(gain, 0.0) * share
     loss = np.maximum(np.log1p(-detection), -s.miss_limit_per_s * np.minimum(elapsed_s, 1.0)[:, None])
     total = logit + np.where(hit, gain, loss).sum(axis=0)
     return np.asarray(np.clip(total, -2 * s.logit_limit, s.logit_limit))

@@ -48,12 +48,14 @@ class Match:
 
     Attributes:
         box: (f, t) index of the box that shows the track, -1 for none.
-        evidence: (f, t) what that box says for the person, nats; 0 without one.
+        fit: (f, t) what place and look of that box say for the person, nats; 0 without one.
+        confidence: (f, t) what its confidence says.
         mean, covariance: of the tracks with everything taken in.
     """
 
     box: Ints
-    evidence: Floats
+    fit: Floats
+    confidence: Floats
     mean: Floats
     covariance: Floats
 
@@ -67,7 +69,8 @@ class Matcher:
         self._settings = settings
         frames, tracks = len(scene.camera), len(scene.mean)
         self._box = np.full((frames, tracks), -1, dtype=np.int64)
-        self._evidence = np.zeros((frames, tracks))
+        self._fit = np.zeros((frames, tracks))
+        self._confidence = np.zeros((frames, tracks))
         self._hypothesis = np.zeros((frames, tracks), dtype=np.int64)
         self._inverse = kalman.invert(scene.covariance)
         self._matrix = np.zeros((frames, tracks, STATE, STATE))
@@ -85,7 +88,7 @@ class Matcher:
         shift, _ = self._correct(self._matrix.sum(axis=0), self._vector.sum(axis=0))
         self._linearise(self._scene.mean + shift)
         shift, covariance = self._correct(self._matrix.sum(axis=0), self._vector.sum(axis=0))
-        return Match(self._box, self._evidence, self._scene.mean + shift, covariance)
+        return Match(self._box, self._fit, self._confidence, self._scene.mean + shift, covariance)
 
     def _correct(self, matrix: Floats, vector: Floats) -> tuple[Floats, Floats]:
         return kalman.correct(self._inverse, matrix, vector)
@@ -119,7 +122,7 @@ class Matcher:
         """Match one frame against the prediction and all other frames."""
         measured, s = self._scene.measured[f], self._settings
         others = np.arange(len(self._scene.camera)) != f
-        self._box[f], self._evidence[f] = -1, 0.0
+        self._box[f], self._fit[f], self._confidence[f] = -1, 0.0, 0.0
         self._matrix[f], self._vector[f] = 0.0, 0.0
         if len(measured) == 0:
             return
@@ -138,11 +141,12 @@ class Matcher:
             s,
         )
         evidence = found.evidence + self._scene.appearance[f]
-        column = assign(evidence + self._scene.log_odds[f])
+        column = assign(evidence + measured.evidence[:, None] + self._scene.log_odds[f])
         row = np.flatnonzero(column >= 0)
         track = column[row]
         self._box[f, track] = row
-        self._evidence[f, track] = evidence[row, track]
+        self._fit[f, track] = evidence[row, track]
+        self._confidence[f, track] = measured.evidence[row]
         self._hypothesis[f, track] = found.hypothesis[row, track]
         if len(row):
             self._inform(np.full(len(row), f), track)

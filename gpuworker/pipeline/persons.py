@@ -1,24 +1,193 @@
-"""From tracks to persons: an identity that outlives its track."""
+"""From tracks to persons: an identity that outlives its track.
+
+A new track is a new person unless it looks like exactly one person who is away and could have come here
+in the time gone by. The decision is taken when the track is first published, and may be revised once
+while the track is young; in doubt it is a new person.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuworker.pipeline.appearance import LikelihoodRatio, unit
 from gpuworker.pipeline.seams import TakeNumber
+from gpuworker.pipeline.settings import IdentitySettings
+from gpuworker.pipeline.tracks import Tracks
 
+Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-class Persons:
-    """Gives each track a person."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is remembered of a person.
 
-    def __init__(self, take_person_number: TakeNumber) -> None:
+    Attributes:
+        number: the person.
+        track: the latest track.
+        at, place_m: when and where last published.
+        looks: (k, d) unit prototypes, the latest last.
+    """
+
+    number: int
+    track: int
+    at: datetime
+    place_m: Floats
+    looks: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """A person recognised again, with the evidence.
+
+    Attributes:
+        track, person: who.
+        previous: number that the track had before, None where it had none.
+        similarity, evidence: cosine, and what it says, nats.
+        absent_s, distance_m: time and way since the person was last seen.
+    """
+
+    track: int
+    person: int
+    previous: int | None
+    similarity: float
+    evidence: float
+    absent_s: float
+    distance_m: float
+
+
+@dataclass(slots=True)
+class _Newcomer:
+    """A track whose person may still turn out to be known."""
+
+    number: int
+    born_at: datetime
+
+
+class Persons:
+    """Gives each track its person."""
+
+    def __init__(
+        self, take_person_number: TakeNumber, likelihood: LikelihoodRatio, settings: IdentitySettings
+    ) -> None:
         """Begin knowing nobody."""
         self._take_number = take_person_number
-        self._person: dict[int, int] = {}
+        self._likelihood = likelihood
+        self._settings = settings
+        self._person: dict[int, int] = {}  # track -> person
+        self._known: dict[int, Known] = {}  # person -> what is remembered
+        self._newcomers: dict[int, _Newcomer] = {}  # by track
 
-    def of(self, tracks: Ints) -> Ints:
-        """Give the person of each track (n,); one never seen before is a new person."""
-        for track in tracks.tolist():
-            if track not in self._person:
-                self._person[track] = self._take_number()
-        return np.array([self._person[track] for track in tracks.tolist()], dtype=np.int64)
+    def step(self, at: datetime, tracks: Tracks) -> tuple[Ints, tuple[Recognition, ...]]:
+        """Give the person of each published track (n,), and who was recognised in this tick."""
+        ids = tracks.number.tolist()
+        fresh = [t for t in ids if t not in self._person]
+        open_ = [i for i, t in enumerate(ids) if t in self._newcomers or t not in self._person]
+        recognised = self._recognise(at, tracks, open_)
+        for r in recognised:
+            self._person[r.track] = r.person
+            self._newcomers.pop(r.track, None)
+            if r.previous is not None:
+                self._known.pop(r.previous, None)
+        for t in fresh:
+            if t not in self._person:
+                self._person[t] = self._take_number()
+                self._newcomers[t] = _Newcomer(self._person[t], at)
+        self._remember(at, tracks)
+        self._forget(at, set(ids))
+        return np.array([self._person[t] for t in ids], dtype=np.int64), recognised
+
+    def _recognise(self, at: datetime, tracks: Tracks, rows: list[int]) -> tuple[Recognition, ...]:
+        """Match newcomers to people who are away: mutually best, likely, reachable, with a margin."""
+        s = self._settings
+        present = {self._person.get(t) for t in tracks.number.tolist()}
+        away = [k for n, k in self._known.items() if n not in present and len(k.looks)]
+        known = [i for i in rows if np.linalg.norm(tracks.look[i]) >= s.min_looks]
+        if not away or not known or tracks.look.shape[1] != away[0].looks.shape[1]:
+            return ()
+        similarity = np.array([[float((k.looks @ unit(tracks.look[i])).max()) for k in away] for i in known])
+        odds = np.array([[self._place(at, tracks, i, k) for k in away] for i in known])
+        alike = similarity >= s.threshold if not self._likelihood.is_learned else True
+        odds = np.where(alike, odds + self._likelihood.evidence(similarity, s.limit), -np.inf)
+        found = []
+        for row, i in enumerate(known):
+            column = int(np.argmax(odds[row]))
+            rivals = np.concatenate([np.delete(odds[row], column), np.delete(odds[:, column], row), [0.0]])
+            if odds[row, column] - rivals.max() >= s.margin:
+                pair = (float(similarity[row, column]), float(odds[row, column]))
+                found.append(self._recognition(at, tracks, i, away[column], *pair))
+        return tuple(found)
+
+    def _place(self, at: datetime, tracks: Tracks, i: int, who: Known) -> float:
+        """Give the log odds, by time and way, that a newcomer is an absent person and not a new one.
+
+        Somebody who is away spreads over the floor with time, until anywhere is as likely as for a
+        newcomer; -inf where the two cannot be the same.
+        """
+        s = self._settings
+        track = int(tracks.number[i])
+        newcomer = self._newcomers.get(track)
+        born_at = newcomer.born_at if newcomer else at
+        together_s = (who.at - born_at).total_seconds()
+        gap_s = max((born_at - who.at).total_seconds(), 0.0)
+        distance_m = float(np.linalg.norm(tracks.mean[i, :2] - who.place_m))
+        can_reach = distance_m <= s.reach_m + s.reach_mps * max((at - who.at).total_seconds(), 0.0)
+        if who.number == self._person.get(track) or together_s > s.overlap_s or not can_reach:
+            return -np.inf
+        spread2 = min(s.reach_m**2 + (s.walk_mps * gap_s) ** 2, s.floor_m2 / (2 * np.pi))
+        return float(
+            np.log(s.floor_m2 / (2 * np.pi * spread2)) - distance_m**2 / (2 * spread2) + s.return_logit
+        )
+
+    def _recognition(
+        self, at: datetime, tracks: Tracks, i: int, who: Known, similarity: float, evidence: float
+    ) -> Recognition:
+        return Recognition(
+            track=int(tracks.number[i]),
+            person=who.number,
+            previous=self._person.get(int(tracks.number[i])),
+            similarity=similarity,
+            evidence=evidence,
+            absent_s=max((at - who.at).total_seconds(), 0.0),
+            distance_m=float(np.linalg.norm(tracks.mean[i, :2] - who.place_m)),
+        )
+
+    def _remember(self, at: datetime, tracks: Tracks) -> None:
+        """Note place and looks of those who are here; a look that is new to the person is kept beside the others."""
+        for i, track in enumerate(tracks.number.tolist()):
+            number = self._person[track]
+            before = self._known.get(number)
+            looks = (
+                before.looks if before and before.looks.shape[1] == tracks.look.shape[1] else tracks.look[:0]
+            )
+            if np.linalg.norm(tracks.look[i]) >= self._settings.min_looks:
+                looks = self._with_look(looks, unit(tracks.look[i]))
+            self._known[number] = Known(number, track, at, tracks.mean[i, :2].copy(), looks)
+
+    def _with_look(self, looks: Floats, look: Floats) -> Floats:
+        """Add a prototype, or put it in the place of the one that it is like."""
+        s = self._settings
+        different = looks[looks @ look < s.same_look]
+        return np.vstack([different, look])[-s.max_looks :]
+
+    def _forget(self, at: datetime, here: set[int]) -> None:
+        """Close old decisions, and drop what was too long ago."""
+        s = self._settings
+        self._newcomers = {
+            t: n
+            for t, n in self._newcomers.items()
+            if t in here and (at - n.born_at).total_seconds() <= s.revise_s
+        }
+        gone = [n for n, k in self._known.items() if (at - k.at).total_seconds() > s.memory_s]
+        for number in gone:
+            del self._known[number]
+        live = {k.track for k in self._known.values()} | here
+        self._person = {t: p for t, p in self._person.items() if t in live}
+
+    def learn(self, known: Iterable[Known]) -> None:
+        """Take in people known from before, e.g. from a store after a restart."""
+        for who in known:
+            self._known[who.number] = replace(who, looks=unit(who.looks))

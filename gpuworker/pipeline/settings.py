@@ -41,6 +41,7 @@ class TrackerSettings:
         birth_logit: odds that an unexplained box is a new person, before its evidence.
         birth_drop_logit: a new person less likely than this is not begun.
         crowding_m: people do not stand in one another.
+        shape_limit: most that a box unlike a standing adult says against a new person, nats.
         birth_miss_limit: most that one camera that should see a new person can say against it, nats.
     """
 
@@ -72,7 +73,7 @@ class TrackerSettings:
     survival_per_s: float = 0.98
     logit_limit: float = 5.0
     coast_s: float = 1.5
-    publish_unseen_s: float = 0.6
+    publish_unseen_s: float = 0.3
     drop_logit: float = -3.0
 
     duplicate_m: float = 0.6
@@ -81,7 +82,70 @@ class TrackerSettings:
     birth_logit: float = -1.0
     crowding_m: float = 0.35
     birth_drop_logit: float = -1.5
+    shape_limit: float = 2.0
     birth_miss_limit: float = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class AppearanceSettings:
+    """Hold the tuning values of appearance.
+
+    Attributes:
+        threshold: cosine similarity that speaks for one person before anything was learned.
+        cold_slope, cold_limit: nats per similarity above it, and the most it can say.
+        limit: most that a learned similarity can say, nats; looks repeat, so they never outweigh place.
+        min_pairs: pairs of each kind before the learned ratio holds.
+        pair_memory: pairs after which old ones fade.
+        camera_memory, camera_prior: embeddings after which a camera's mean fades, and before it counts half.
+        clean_share: a box of which others cover more than this does not teach a look.
+        look_memory: embeddings after which a track's old looks fade.
+    """
+
+    threshold: float = 0.8
+    cold_slope: float = 10.0
+    cold_limit: float = 1.0
+    limit: float = 2.0
+    min_pairs: float = 100.0
+    pair_memory: float = 5000.0
+    camera_memory: float = 2000.0
+    camera_prior: float = 20.0
+    clean_share: float = 0.3
+    look_memory: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class IdentitySettings:
+    """Hold the tuning values of recognising people.
+
+    Attributes:
+        threshold: cosine similarity below which nobody is recognised before likelihoods were learned.
+        limit: most that a learned similarity can say, nats.
+        margin: nats by which a pairing must lead every other one, and a new person.
+        return_logit: odds that a newcomer is a given absent person, place and look aside.
+        floor_m2: where newcomers may appear.
+        walk_mps: how fast somebody who is away spreads over the floor.
+        min_looks: clean embeddings before a track's look counts.
+        same_look, max_looks: prototypes more alike than this are one; so many are kept for a person.
+        reach_m, reach_mps: how far somebody can be after an absence; nobody here runs faster.
+        overlap_s: a track that is losing its person may live on beside the new one for so long.
+        revise_s: a new person may still be recognised for so long.
+        memory_s: people away for longer are not recognised.
+    """
+
+    threshold: float = 0.8
+    limit: float = 4.0
+    margin: float = 2.5
+    return_logit: float = -1.0
+    floor_m2: float = 200.0
+    walk_mps: float = 1.0
+    min_looks: float = 3.0
+    same_look: float = 0.9
+    max_looks: int = 8
+    reach_m: float = 1.0
+    reach_mps: float = 2.5
+    overlap_s: float = 1.0
+    revise_s: float = 4.0
+    memory_s: float = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +168,14 @@ class PipelineSettings:
     """Hold the tuning values of the whole pipeline.
 
     Attributes:
-        tracker, events: of the parts.
+        tracker, appearance, identity, events: of the parts.
         embeddings_per_tick: crops that one tick may embed; the cleanest come first.
-        clean_share: a crop of which others cover more than this share is not embedded.
-        min_crop_px: nor one less high than this.
+        min_crop_px: a crop less high than this is not embedded.
     """
 
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
+    appearance: AppearanceSettings = field(default_factory=AppearanceSettings)
+    identity: IdentitySettings = field(default_factory=IdentitySettings)
     events: EventSettings = field(default_factory=EventSettings)
     embeddings_per_tick: int = 16
-    clean_share: float = 0.3
     min_crop_px: float = 40.0

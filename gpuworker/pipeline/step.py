@@ -6,6 +6,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuworker.pipeline.appearance import LikelihoodRatio
 from gpuworker.pipeline.boxes import covered_share
 from gpuworker.pipeline.persons import Persons
 from gpuworker.pipeline.seams import Detector, Embedder, TakeNumber
@@ -48,8 +49,11 @@ class Pipeline:
         self._detector = detector
         self._embedder = embedder
         self._settings = settings or PipelineSettings()
-        self._tracker = FloorTracker(site, take_track_number, self._settings.tracker)
-        self._persons = Persons(take_person_number)
+        likelihood = LikelihoodRatio(self._settings.appearance)
+        self._tracker = FloorTracker(
+            site, take_track_number, self._settings.tracker, self._settings.appearance, likelihood
+        )
+        self._persons = Persons(take_person_number, likelihood, self._settings.identity)
         self._events = FloorEvents(site.zones, self._settings.events)
         self.perceived_ms: dict[str, float] = {}
 
@@ -91,9 +95,10 @@ class Pipeline:
         began = perf_counter()
         followed = self._tracker.step(observations)
         tracked = perf_counter()
-        people = self._people(followed)
+        persons, recognised = self._persons.step(followed.at, followed.tracks)
+        people = _people(followed, persons)
         identified = perf_counter()
-        events = self._events.step(people)
+        events = self._events.step(people, recognised)
         person = dict(zip(people.track.tolist(), people.person.tolist(), strict=True))
         return StepResult(
             at=followed.at,
@@ -108,19 +113,6 @@ class Pipeline:
                 "identify": (identified - tracked) * 1e3,
                 "events": (perf_counter() - identified) * 1e3,
             },
-        )
-
-    def _people(self, followed: Followed) -> People:
-        tracks = followed.tracks
-        return People(
-            at=followed.at,
-            track=tracks.number,
-            person=self._persons.of(tracks.number),
-            state=tracks.mean[:, :4],
-            covariance=tracks.covariance[:, :4, :4],
-            height_m=tracks.mean[:, 4],
-            confidence=1.0 / (1.0 + np.exp(-tracks.logit)),
-            cameras=followed.cameras,
         )
 
     def _embed(self, frames: Sequence[Frame], detections: Sequence[Detections]) -> list[Floats32]:
@@ -141,9 +133,23 @@ class Pipeline:
         box = np.concatenate([np.zeros(0, np.int64), *(np.arange(len(c)) for c in cover)])
         share = np.concatenate([np.zeros(0), *cover])
         height = np.concatenate([np.zeros(0), *(d.xyxy[:, 3] - d.xyxy[:, 1] for d in detections)])
-        clean = np.flatnonzero((share <= s.clean_share) & (height >= s.min_crop_px))
+        clean = np.flatnonzero((share <= s.appearance.clean_share) & (height >= s.min_crop_px))
         chosen = clean[np.argsort(share[clean], kind="stable")][: s.embeddings_per_tick]
         return [np.sort(box[chosen[frame[chosen] == k]]).astype(np.int64) for k in range(len(frames))]
+
+
+def _people(followed: Followed, person: Ints) -> People:
+    tracks = followed.tracks
+    return People(
+        at=followed.at,
+        track=tracks.number,
+        person=person,
+        state=tracks.mean[:, :4],
+        covariance=tracks.covariance[:, :4, :4],
+        height_m=tracks.mean[:, 4],
+        confidence=1.0 / (1.0 + np.exp(-tracks.logit)),
+        cameras=followed.cameras,
+    )
 
 
 def _sighting(observation: Observation, track: Ints, person: dict[int, int]) -> Sighting:

@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuworker.pipeline import births, kalman
+from gpuworker.pipeline.appearance import CameraMeans, LikelihoodRatio, unit
+from gpuworker.pipeline.boxes import covered_share
 from gpuworker.pipeline.detectability import Detectability
 from gpuworker.pipeline.duplicates import survivors
 from gpuworker.pipeline.existence import judged, log_odds_detected, survived
 from gpuworker.pipeline.matching import Match, Matcher, Scene
 from gpuworker.pipeline.observation import Measured, hypothesis_priors, measure
 from gpuworker.pipeline.seams import TakeNumber
-from gpuworker.pipeline.settings import TrackerSettings
+from gpuworker.pipeline.settings import AppearanceSettings, TrackerSettings
 from gpuworker.pipeline.tracks import Tracks
 from gpuworker.pipeline.values import NO_ID, Observation, Site
 from gpuworker.pipeline.views import Views, look_at
@@ -22,6 +24,7 @@ from gpuworker.pipeline.visibility import visibility
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 PASSES = 2  # a third one changes nothing
 SURE_LOGIT = 2.0
@@ -55,6 +58,8 @@ class _Tick:
         dt_s: (f,) capture time minus the tick.
         elapsed_s: (f,) since the camera's frame before.
         measured: boxes.
+        looks: embeddings of each frame's boxes (n, d), comparable between cameras, NaN for none.
+        clean: (n,) which boxes of each frame show one person only.
     """
 
     source: Ints
@@ -62,12 +67,21 @@ class _Tick:
     dt_s: Floats
     elapsed_s: Floats
     measured: tuple[Measured, ...]
+    looks: tuple[Floats, ...]
+    clean: tuple[Bools, ...]
 
 
 class FloorTracker:
     """Follows everybody on the floor of one site."""
 
-    def __init__(self, site: Site, take_track_number: TakeNumber, settings: TrackerSettings) -> None:
+    def __init__(
+        self,
+        site: Site,
+        take_track_number: TakeNumber,
+        settings: TrackerSettings,
+        appearance: AppearanceSettings,
+        likelihood: LikelihoodRatio,
+    ) -> None:
         """Begin with nobody on the floor."""
         self._views = Views.of(site.cameras)
         self._index = {camera.camera_id: i for i, camera in enumerate(self._views.cameras)}
@@ -75,6 +89,9 @@ class FloorTracker:
         self._settings = settings
         self._tracks = Tracks.none(len(self._views))
         self._detectability = Detectability(len(self._views))
+        self._appearance = appearance
+        self._camera_means = CameraMeans(len(self._views), appearance)
+        self._likelihood = likelihood
         self._at: datetime | None = None
         self._last_frame: dict[int, datetime] = {}
 
@@ -88,6 +105,7 @@ class FloorTracker:
         scene, share, detection = self._scene(tick)
         match = Matcher(scene, self._settings).run(PASSES)
         self._judge(tick, match, share, detection)
+        self._learn_looks(tick, match)
         owners = [np.full(len(m), NO_ID) for m in tick.measured]  # index of each box's track
         for frame, boxes in enumerate(match.box):
             track = np.flatnonzero(boxes >= 0)
@@ -129,7 +147,7 @@ class FloorTracker:
         ]
         source = [i for _, _, i in sorted(usable)]
         camera = np.array([self._index[observations[i].camera_id] for i in source], dtype=np.int64)
-        elapsed, measured = [], []
+        elapsed, measured, looks, clean = [], [], [], []
         for i, c in zip(source, camera, strict=True):
             o, model = observations[i], self._views.cameras[c]
             last = self._last_frame.get(int(c))
@@ -137,12 +155,16 @@ class FloorTracker:
             self._last_frame[int(c)] = o.captured_at
             sees_height = bool(self._views.sees_height[c])
             measured.append(measure(model, o.detections, s, sees_height=sees_height))
+            looks.append(self._camera_means.centre(int(c), o.embeddings))
+            clean.append(covered_share(o.detections.xyxy) <= self._appearance.clean_share)
         return _Tick(
             source=np.array(source, dtype=np.int64),
             camera=camera,
             dt_s=np.array([(observations[i].captured_at - at).total_seconds() for i in source]),
             elapsed_s=np.array(elapsed, dtype=np.float64),
             measured=tuple(measured),
+            looks=tuple(looks),
+            clean=tuple(clean),
         )
 
     def _scene(self, tick: _Tick) -> tuple[Scene, Floats, Floats]:
@@ -153,18 +175,46 @@ class FloorTracker:
         shares = visibility(seen, seen, t.logit > 0, self._views.picture[tick.camera])
         had = t.had[:, tick.camera].T  # (f, t)
         detection = self._detectability.probability(tick.camera, shares, had)
+        similarity = [self._similarity(looks) for looks in tick.looks]
         scene = Scene(
             views=self._views,
             camera=tick.camera,
             dt_s=tick.dt_s,
             measured=tick.measured,
-            appearance=tuple(np.zeros((len(m), len(t))) for m in tick.measured),
+            appearance=tuple(self._likelihood.evidence(alike, self._appearance.limit) for alike in similarity),
             mean=t.mean,
             covariance=t.covariance,
             log_odds=log_odds_detected(t.logit, detection),
             log_prior=hypothesis_priors(shares.feet, s),
         )
         return scene, np.where(shares.inside > INSIDE, shares.body, np.nan), detection
+
+    def _similarity(self, looks: Floats) -> Floats:
+        """Give the similarity of boxes to tracks (d, t); NaN where a look is not known."""
+        known = self._tracks.look
+        if looks.shape[1] != known.shape[1] or looks.shape[1] == 0:
+            return np.full((len(looks), len(known)), np.nan)
+        return np.asarray(looks @ unit(known).T)
+
+    def _learn_looks(self, tick: _Tick, match: Match) -> None:
+        """Learn what people look like, and what similarities mean."""
+        t = self._tracks
+        d = max((looks.shape[1] for looks in tick.looks), default=0)
+        look = t.look.copy() if d in (0, t.look.shape[1]) else np.zeros((len(t), d))
+        for f, looks in enumerate(tick.looks):
+            if looks.shape[1] == 0:
+                continue
+            alike = self._similarity(looks)
+            track = np.flatnonzero(match.box[f] >= 0)
+            box = match.box[f, track]
+            good = tick.clean[f][box] & np.isfinite(looks[box]).all(axis=1)
+            track, box = track[good], box[good]
+            own = np.eye(len(track), dtype=bool)
+            pairs = alike[np.ix_(box, track)]
+            self._likelihood.learn(pairs[own], same=True)
+            self._likelihood.learn(pairs[~own], same=False)
+            look[track] = look[track] * (1 - 1 / self._appearance.look_memory) + looks[box]
+        self._tracks = t.with_(look=look)
 
     def _judge(self, tick: _Tick, match: Match, share: Floats, detection: Floats) -> None:
         """Take in the matches: states, existence, and how well people are detected."""
@@ -182,7 +232,7 @@ class FloorTracker:
         self._tracks = t.with_(
             mean=match.mean,
             covariance=match.covariance,
-            logit=judged(t.logit, match.evidence, hit, detection, tick.elapsed_s, self._settings),
+            logit=judged(t.logit, match.fit, match.confidence, hit, detection, tick.elapsed_s, self._settings),
             unseen_s=np.where(hit.any(axis=0), 0.0, t.unseen_s),
             now=now,
             had=seen,
@@ -206,10 +256,15 @@ class FloorTracker:
         prior = np.where(np.isfinite(seeds.mean).all(axis=1), prior, -np.inf)
         new_people = births.gather(left, seeds, births.pair(left, seeds, s), prior, misses, s)
         now = np.zeros((len(new_people.mean), len(views)), dtype=bool)
+        look = np.zeros((len(new_people.mean), t.look.shape[1]))
         for birth, box in zip(new_people.birth, new_people.box, strict=True):
             owners[left.frame[box]][left.box[box]] = len(t) + birth
             now[birth, tick.camera[left.frame[box]]] = True
-        self._tracks = t.join(Tracks.born(new_people.mean, new_people.covariance, new_people.logit, now))
+            frame, row = left.frame[box], left.box[box]
+            if tick.looks[frame].shape[1] == look.shape[1] and tick.clean[frame][row]:
+                look[birth] += np.nan_to_num(tick.looks[frame][row])
+        born = Tracks.born(new_people.mean, new_people.covariance, new_people.logit, now, look)
+        self._tracks = t.join(born)
 
     def _prune(self, owners: list[Ints]) -> None:
         """Drop those who are not there any more."""

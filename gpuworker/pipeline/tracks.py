@@ -25,6 +25,7 @@ class Tracks:
         unseen_s: (n,) since a camera saw the person.
         had: (n, c) whether the camera's last frame showed the person.
         now: (n, c) whether a frame of this tick showed the person.
+        look: (n, d) sum of what the person looked like, fading; zeros for not known.
         apart_s: (n, n) since one frame showed both people in two boxes; infinite for never.
     """
 
@@ -35,6 +36,7 @@ class Tracks:
     unseen_s: Floats
     had: Bools
     now: Bools
+    look: Floats
     apart_s: Floats
 
     def __len__(self) -> int:
@@ -51,12 +53,13 @@ class Tracks:
             unseen_s=np.zeros(0),
             had=np.zeros((0, cameras), bool),
             now=np.zeros((0, cameras), bool),
+            look=np.zeros((0, 0)),
             apart_s=np.zeros((0, 0)),
         )
 
     @classmethod
-    def born(cls, mean: Floats, covariance: Floats, logit: Floats, now: Bools) -> Self:
-        """Begin tracks of people seen by the cameras ``now`` (n, c)."""
+    def born(cls, mean: Floats, covariance: Floats, logit: Floats, now: Bools, look: Floats) -> Self:
+        """Begin tracks of people seen by the cameras ``now`` (n, c), who look like ``look`` (n, d)."""
         n = len(mean)
         return cls(
             mean=mean,
@@ -66,6 +69,7 @@ class Tracks:
             unseen_s=np.zeros(n),
             had=now.copy(),
             now=now,
+            look=look,
             apart_s=np.full((n, n), np.inf),
         )
 

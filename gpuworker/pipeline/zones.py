@@ -3,6 +3,7 @@
 Positions jitter, so an edge counts as crossed only once the person is clearly on its other side.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.geometry import crossing_direction, points_in_polygon
+from gpuworker.pipeline.persons import Recognition
 from gpuworker.pipeline.settings import EventSettings
 from gpuworker.pipeline.values import Event, People, Zone
 
@@ -41,8 +43,12 @@ class FloorEvents:
         self._settings = settings
         self._present: dict[int, _Presence] = {}
 
-    def step(self, people: People) -> tuple[Event, ...]:
+    def step(self, people: People, recognised: Sequence[Recognition] = ()) -> tuple[Event, ...]:
         """Give the events of a tick, in order of time."""
+        returned = {r.person: r for r in recognised}
+        for r in recognised:
+            if r.previous is not None and r.previous in self._present:
+                self._present[r.person] = self._present.pop(r.previous)
         events = self._departures(people)
         for i, person in enumerate(people.person.tolist()):
             place, track = people.state[i, :2], int(people.track[i])
@@ -50,19 +56,17 @@ class FloorEvents:
             if known is None:
                 known = _Presence(track, people.at, place)
                 self._present[person] = known
-                events.append(_event("person_appeared", people.at, person, known))
+                if person not in returned:
+                    events.append(_event("person_appeared", people.at, person, known))
             known.track, known.seen_at, known.place_m = track, people.at, place
+            if person in returned:
+                events.append(_event("reidentified", people.at, person, known, None, _why(returned[person])))
             for zone in self._zones:
                 if zone.kind == "line":
                     events += self._line(zone, person, known)
                 else:
                     events += self._polygon(zone, person, known)
         return tuple(sorted(events, key=lambda e: e.at))
-
-    def rename(self, old: int, new: int) -> None:
-        """Carry on under another number what is known of a person."""
-        if old in self._present:
-            self._present[new] = self._present.pop(old)
 
     def _departures(self, people: People) -> list[Event]:
         here = set(people.person.tolist())
@@ -122,6 +126,17 @@ def distance_to_ring(point_m: Floats, ring_m: Floats) -> float:
     """Give the distance of a point (2,) to the border of a polygon (k, 2), m."""
     after = np.roll(ring_m, -1, axis=0)
     return min(distance_to_segment(point_m, np.stack([a, b])) for a, b in zip(ring_m, after, strict=True))
+
+
+def _why(recognition: Recognition) -> dict[str, object]:
+    r = recognition
+    return {
+        "previous": r.previous,
+        "similarity": round(r.similarity, 3),
+        "evidence": round(r.evidence, 2),
+        "absent_s": round(r.absent_s, 3),
+        "distance_m": round(r.distance_m, 2),
+    }
 
 
 def _left_zone(zone_id: str, at: datetime, entered: datetime, person: int, known: _Presence) -> Event:

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.geometry import CameraModel
-from gpuworker.pipeline.values import Floats32
 from gpuworker.sources.sim.backdrop import Backdrop, render_backdrop
 from gpuworker.sources.sim.figure import paint_figure
 from gpuworker.sources.sim.ground import SHADE, SHADOW_PER_M
@@ -28,7 +27,7 @@ class CameraView:
 
     def __init__(self, camera: CameraModel, layout: Layout, *, seed: int) -> None:
         self.camera, self.seed = camera, seed
-        self._backdrop: Backdrop = render_backdrop(camera, layout)
+        self.backdrop: Backdrop = render_backdrop(camera, layout)
         self._outfit = lru_cache(maxsize=1024)(lambda person_id: outfit_of(seed, person_id))
         rng = np.random.default_rng([seed, *camera.camera_id.encode()])
         size = (camera.height + NOISE_MARGIN_PX, camera.width + NOISE_MARGIN_PX, 3)
@@ -38,7 +37,7 @@ class CameraView:
 
     def draw(self, truth: Truth, frame: int) -> Image:
         """Draw everybody, (h, w, 3) BGR uint8; ``frame`` chooses the noise."""
-        image = self._backdrop.image.copy()
+        image = self.backdrop.image.copy()
         outfits = [self._outfit(int(i)) for i in truth.ids]
         build = np.array([outfit.build for outfit in outfits])
         shape = silhouettes(self.camera, truth, build)
@@ -48,12 +47,6 @@ class CameraView:
         self._add_noise(image, frame)
         return image
 
-    def boxes(self, truth: Truth) -> tuple[NDArray[np.int64], Floats32]:
-        """Give the ids of the people in view and the boxes around them, (n, 4) px, whatever hides them."""
-        build = np.array([self._outfit(int(i)).build for i in truth.ids])
-        shape = silhouettes(self.camera, truth, build)
-        return truth.ids[shape.index], shape.xyxy
-
     def _paint(self, image: Image, shape: Silhouettes, i: int, outfit: Outfit) -> None:
         area = _clipped(shape.xyxy[i], image, margin=3)
         if area is None:
@@ -61,9 +54,9 @@ class CameraView:
         part = image[area]
         offset = np.array([area[1].start, area[0].start], np.int32)
         paint_figure(part, shape, i, outfit, offset)
-        hidden = self._backdrop.depth_m[area] < shape.depth_m[i]
+        hidden = self.backdrop.depth_m[area] < shape.depth_m[i]
         if hidden.any():
-            cv2.copyTo(self._backdrop.image[area], hidden.view(np.uint8), part)
+            cv2.copyTo(self.backdrop.image[area], hidden.view(np.uint8), part)
 
     def _cast_shadows(self, image: Image, truth: Truth, shape: Silhouettes) -> None:
         for index in shape.index:
@@ -76,7 +69,7 @@ class CameraView:
             fixed = np.round((outline - [area[1].start, area[0].start]) * (1 << SHIFT)).astype(np.int32)
             cv2.fillConvexPoly(mask, fixed, (255 * SHADE,), cv2.LINE_AA, SHIFT)
             mask = cv2.GaussianBlur(mask, (0, 0), SHADOW_BLUR_PX).astype(np.uint8)
-            mask &= self._backdrop.floor[area]
+            mask &= self.backdrop.floor[area]
             light = cv2.cvtColor(255 - mask, cv2.COLOR_GRAY2BGR)
             part = image[area]
             cv2.multiply(part, light, part, 1 / 255)

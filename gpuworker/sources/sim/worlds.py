@@ -33,8 +33,8 @@ class SharedWorld:
     the same truth, only later.
     """
 
-    def __init__(self, key: WorldKey) -> None:
-        self._key = key
+    def __init__(self, *, people: int, seed: int, returning: float = 0.0) -> None:
+        self._people, self._seed, self._returning = people, seed, returning
         self._lock = threading.Lock()
         self._restart()
 
@@ -50,7 +50,7 @@ class SharedWorld:
         return truth.earlier(ahead_s) if ahead_s > 1e-6 else truth
 
     def _restart(self) -> None:
-        self._world = World(self._key.seed, self._key.people, returning=self._key.returning)
+        self._world = World(self._seed, self._people, returning=self._returning)
         self._first = 0
         self._truths = deque([self._world.truth()], maxlen=REMEMBERED_TICKS)
 
@@ -77,7 +77,8 @@ class Worlds:
         with self._lock:
             world = self._worlds.get(key)
             if world is None:
-                world = self._worlds[key] = SharedWorld(key)
+                world = SharedWorld(people=key.people, seed=key.seed, returning=key.returning)
+                self._worlds[key] = world
             return world
 
     def view(self, camera_id: str, seed: int) -> CameraView:

@@ -85,7 +85,7 @@ def test_frame_rate_can_be_chosen(worlds):
 
 
 def test_shared_world_gives_any_moment_in_any_order():
-    shared = SharedWorld(WorldKey(START, 3, 5, 0.0))
+    shared = SharedWorld(people=3, seed=5)
     late = (REMEMBERED_TICKS + 300) / 10
     world = World(5, 3)
     first = shared.truth_at(late)

@@ -39,10 +39,11 @@ def floor_plan(request: HttpRequest, slug: str) -> HttpResponse:
     visible = environments_visible_to(user=cast(User, request.user))
     plan = get_object_or_404(FloorPlan, environment__slug=slug, environment__in=visible)
     try:
-        content = plan.image.read()
+        with plan.image.open() as file:
+            content = file.read()
     except FileNotFoundError as error:
         raise Http404 from error
-    content_type = PLAN_TYPES.get(Path(plan.image.name).suffix.lower(), "application/octet-stream")
+    content_type = PLAN_TYPES.get(Path(str(plan.image.name)).suffix.lower(), "application/octet-stream")
     etag = quote_etag(sha256(content).hexdigest()[:32])
     response = HttpResponse(content, content_type=content_type)
     response["ETag"] = etag

@@ -251,7 +251,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         async with shared_redis().pipeline(transaction=False) as pipeline:
             for camera, watch in self.watches.items():
                 key = live.demand_key(self.environment.pk, camera, watch.tier)
-                pipeline.setex(key, live.DEMAND_TTL_S, 1)
+                pipeline.set(key, 1, ex=live.DEMAND_TTL_S)
             await pipeline.execute()
 
     async def _tell_quality(self) -> None:

@@ -1,7 +1,7 @@
 """What the live view asks: the place, how its session is doing, and who is there."""
 
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import cv2
 import numpy as np
@@ -141,10 +141,10 @@ def _visible_floor(model: CameraModel, plan: FloorPlan | None) -> Floats:
         (left, top),
     ]
     floor = (np.array(corners) * plan.metres_per_px).astype(np.float32)
-    _, shared = cv2.intersectConvexConvex(cv2.convexHull(view.astype(np.float32)), cv2.convexHull(floor))
-    # the stubs do not know that nothing may be shared
-    nothing = cast(object, shared) is None
-    return np.zeros((0, 2)) if nothing else np.asarray(shared, dtype=np.float64).reshape(-1, 2)
+    area, shared = cv2.intersectConvexConvex(cv2.convexHull(view.astype(np.float32)), cv2.convexHull(floor))
+    if area <= 0:  # what OpenCV gives for polygons that do not meet is not always empty
+        return np.zeros((0, 2))
+    return np.asarray(shared, dtype=np.float64).reshape(-1, 2)
 
 
 def _plan_layout(environment: Environment, plan: FloorPlan) -> dict[str, Any]:

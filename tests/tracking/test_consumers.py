@@ -1,0 +1,502 @@
+"""Every behaviour of the live view's connection, on the whole ASGI application."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+from asgiref.sync import sync_to_async
+from channels.layers import get_channel_layer
+from channels.testing import WebsocketCommunicator
+from redis.asyncio import Redis
+
+from accounts.models import Role
+from spoton.asgi import application
+from tests.factories import (
+    CameraFactory,
+    EnvironmentFactory,
+    GrantFactory,
+    PersonFactory,
+    TrackingSessionFactory,
+    UserFactory,
+)
+from tracking import consumers, live
+from tracking.consumers import LiveConsumer
+
+AT = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+WAIT_S = 5.0
+
+
+@pytest.fixture(autouse=True)
+def _layer(settings, redis_url, transactional_db):
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+    settings.REDIS_URL = redis_url
+
+
+@pytest.fixture(autouse=True)
+async def redis(_layer, redis_url):
+    """Give a client of an empty Redis, and close the consumers' own afterwards."""
+    async with Redis.from_url(redis_url, decode_responses=True) as client:
+        await client.flushall()
+        yield client
+    await consumers.shared_redis().connection_pool.disconnect()
+    consumers._redis_of_loop.clear()
+
+
+@pytest.fixture
+def place(_layer):
+    """Make an environment with two cameras and somebody who may see it."""
+    environment = EnvironmentFactory.create(slug="plaza")
+    cameras = [CameraFactory.create(environment=environment, key=key, state="online") for key in ("c1", "c2")]
+    user = GrantFactory.create(environment=environment).user
+    return SimpleNamespace(environment=environment, cameras=cameras, user=user)
+
+
+@pytest.fixture
+def fast(monkeypatch):
+    """Let a second of the consumer's clockwork pass in 20 ms."""
+    monkeypatch.setattr(LiveConsumer, "tick_s", 0.02)
+
+
+@pytest.fixture
+async def dial(client):
+    """Give a maker of connections as somebody; those still open are closed at the end."""
+    opened = []
+
+    async def dial(user=None, *, slug="plaza", origin=b"http://localhost", subprotocols=(live.SUBPROTOCOL,)):
+        headers = [(b"origin", origin)]
+        if user is not None:
+            await sync_to_async(client.force_login)(user)
+            cookie = client.cookies["sessionid"].value
+            headers.append((b"cookie", f"sessionid={cookie}".encode()))
+        path = f"/ws/environments/{slug}/live/"
+        socket = WebsocketCommunicator(application, path, headers=headers, subprotocols=list(subprotocols))
+        opened.append(socket)
+        return socket
+
+    yield dial
+    for socket in opened:
+        if not socket.future.done():
+            await socket.disconnect()
+
+
+async def hear(socket):
+    """Give the next message, JSON texts as objects."""
+    output = await socket.receive_output(WAIT_S)
+    if output["type"] == "websocket.send" and output.get("text") is not None:
+        return json.loads(output["text"])
+    return output
+
+
+async def hear_type(socket, kind):
+    """Give the next message of a type, letting others pass."""
+    while True:
+        message = await hear(socket)
+        assert message["type"] != "websocket.close", message
+        if message["type"] == kind:
+            return message
+
+
+async def hear_close(socket):
+    """Give the code by which the server ends the connection, letting messages pass."""
+    while (message := await hear(socket))["type"] != "websocket.close":
+        pass
+    return message["code"]
+
+
+async def opened(dial, place):
+    """Give a connection that has heard hello and status."""
+    socket = await dial(place.user)
+    accepted, subprotocol = await socket.connect(WAIT_S)
+    assert (accepted, subprotocol) == (True, live.SUBPROTOCOL)
+    assert (await hear(socket))["type"] == "hello"
+    assert (await hear(socket))["type"] == "status"
+    return socket
+
+
+async def say(socket, **message):
+    await socket.send_to(text_data=json.dumps(message))
+
+
+def frame(camera="c1", seq=0, tier="medium"):
+    header = live.frame_header(
+        camera=camera,
+        seq=seq,
+        captured_at=AT,
+        published_at=AT,
+        width=640,
+        height=480,
+        tier=tier,
+        boxes=[{"xyxy": [1, 2, 3, 4], "confidence": 0.9, "track": 1, "person": 1}],
+    )
+    return live.pack_frame(header, b"\xff\xd8 a picture")
+
+
+async def publish_frame(place, data):
+    key = live.peek_frame(data)
+    group = live.frames_group(place.environment.pk, key.camera, key.tier)
+    await get_channel_layer().group_send(group, live.layer_frame(data))
+
+
+async def publish_text(place, text):
+    await get_channel_layer().group_send(live.state_group(place.environment.pk), live.layer_text(text))
+
+
+async def hear_frame(socket):
+    """Give the next binary message's seq, letting texts pass."""
+    while True:
+        output = await socket.receive_output(WAIT_S)
+        assert output["type"] == "websocket.send", output
+        if output.get("bytes") is not None:
+            return live.peek_frame(output["bytes"]).seq
+
+
+async def until(condition):
+    """Wait until an async condition holds."""
+    async with asyncio.timeout(WAIT_S):
+        while not await condition():  # noqa: ASYNC110 - nobody there to set an event
+            await asyncio.sleep(0.01)
+
+
+# --- getting in ---
+
+
+async def test_hello_comes_first_and_describes_the_place(dial, place):
+    socket = await dial(place.user)
+    assert await socket.connect(WAIT_S) == (True, live.SUBPROTOCOL)
+
+    hello = await hear(socket)
+    assert hello["type"] == "hello"
+    assert [(c["id"], c["state"], c["width"]) for c in hello["cameras"]] == [
+        ("c1", "online", 640),
+        ("c2", "online", 640),
+    ]
+    assert hello["zones"] == []
+    assert hello["map"] is None
+    assert abs((datetime.fromisoformat(hello["at"]) - datetime.now(UTC)).total_seconds()) < WAIT_S
+    status = await hear(socket)
+    assert (status["type"], status["session"]) == ("status", None)
+
+
+async def test_admin_needs_no_grant(dial, place):
+    admin = await sync_to_async(UserFactory.create)(role=Role.ADMIN)
+    socket = await dial(admin)
+    await socket.connect(WAIT_S)
+    assert (await hear(socket))["type"] == "hello"
+
+
+@pytest.mark.parametrize(
+    ("who", "slug", "code"),
+    [("nobody", "plaza", 4401), ("stranger", "plaza", 4403), ("user", "no-such-place", 4404)],
+)
+async def test_refusal_is_accepted_and_closed_with_its_code(dial, place, who, slug, code):
+    stranger = await sync_to_async(UserFactory.create)()
+    user = {"nobody": None, "stranger": stranger, "user": place.user}[who]
+    socket = await dial(user, slug=slug)
+
+    assert await socket.connect(WAIT_S) == (True, live.SUBPROTOCOL)
+    assert await hear(socket) == {"type": "websocket.close", "code": code}
+
+
+async def test_client_without_the_subprotocol_is_malformed(dial, place):
+    socket = await dial(place.user, subprotocols=[])
+    assert await socket.connect(WAIT_S) == (True, None)
+    assert (await hear(socket))["code"] == 4400
+
+
+@pytest.mark.parametrize("origin", [b"http://evil.example", b"null", b""])
+async def test_other_origins_are_turned_away(dial, place, origin):
+    socket = await dial(place.user, origin=origin)
+    accepted, _ = await socket.connect(WAIT_S)
+    assert not accepted
+
+
+async def test_inactive_user_is_not_authenticated(dial, place):
+    socket = await dial(place.user)
+    place.user.is_active = False
+    await place.user.asave()
+    await socket.connect(WAIT_S)
+    assert (await hear(socket))["code"] == 4401
+
+
+# --- what the worker sends ---
+
+
+async def test_texts_are_passed_on_as_they_are(dial, place):
+    socket = await opened(dial, place)
+    text = live.positions(at=AT, people=[{"person": 1, "x_m": 1.5}])
+    await publish_text(place, text)
+    assert (await socket.receive_output(WAIT_S))["text"] == text
+
+
+async def test_texts_of_other_environments_stay_there(dial, place):
+    other = await sync_to_async(EnvironmentFactory.create)()
+    socket = await opened(dial, place)
+    await get_channel_layer().group_send(
+        live.state_group(other.pk), live.layer_text(live.positions(at=AT, people=[]))
+    )
+    assert await socket.receive_nothing()
+
+
+async def test_frames_come_as_they_are_and_only_of_subscribed_cameras(dial, place):
+    socket = await opened(dial, place)
+    await say(socket, type="subscribe", cameras=["c1"])
+    assert (await hear_type(socket, "quality"))["tiers"] == {"c1": "medium"}
+
+    await publish_frame(place, frame("c2"))
+    await publish_frame(place, frame("c1", tier="high"))
+    await publish_frame(place, frame("c1", seq=3))
+    assert (await socket.receive_output(WAIT_S)).get("bytes") == frame("c1", seq=3)
+
+    await say(socket, type="ack", camera="c1", seq=3)
+    await say(socket, type="unsubscribe", cameras=["c1", "c2"])
+    await say(socket, type="subscribe", cameras=[])  # its answer says that the one before was done
+    assert (await hear_type(socket, "quality"))["tiers"] == {}
+    await publish_frame(place, frame("c1", seq=4))
+    assert await socket.receive_nothing()
+
+
+@pytest.mark.parametrize(
+    ("wish", "tier"),
+    [
+        ({"quality": "high"}, "high"),
+        ({"quality": "low"}, "low"),
+        ({"quality": "auto"}, "medium"),
+        ({"quality": "auto", "max_width": 320}, "low"),
+        ({"quality": "auto", "max_width": 1920}, "medium"),
+        ({"quality": "high", "max_width": 320}, "high"),
+    ],
+)
+async def test_quality_chooses_the_tier(dial, place, redis, wish, tier):
+    socket = await opened(dial, place)
+    await say(socket, type="subscribe", cameras=["c1"], **wish)
+
+    assert (await hear_type(socket, "quality"))["tiers"] == {"c1": tier}
+    assert await redis.keys("spoton:demand:*") == [live.demand_key(place.environment.pk, "c1", tier)]
+
+
+async def test_old_tier_is_shown_until_the_new_one_arrives(dial, place):
+    socket = await opened(dial, place)
+    await say(socket, type="subscribe", cameras=["c1"], quality="low")
+    await hear_type(socket, "quality")
+    await say(socket, type="subscribe", cameras=["c1"], quality="high")
+    await hear_type(socket, "quality")
+
+    for seq, tier in enumerate(["low", "high", "low", "high"]):
+        await publish_frame(place, frame(seq=seq, tier=tier))
+        await say(socket, type="ack", camera="c1", seq=seq)
+        await asyncio.sleep(0)
+    assert [await hear_frame(socket) for _ in range(3)] == [0, 1, 3]
+
+
+async def test_unknown_camera_is_an_error_that_does_not_end_the_connection(dial, place):
+    socket = await opened(dial, place)
+    await say(socket, type="subscribe", cameras=["c9", "c1"])
+    assert await hear_type(socket, "error") == {
+        "type": "error",
+        "code": "unknown_camera",
+        "message": "no camera c9",
+    }
+    assert (await hear_type(socket, "quality"))["tiers"] == {"c1": "medium"}
+
+
+# --- keeping up ---
+
+
+async def test_viewer_who_does_not_ack_gets_no_more_than_the_allowance(dial, place):
+    socket = await opened(dial, place)
+    await say(socket, type="subscribe", cameras=["c1"])
+    await hear_type(socket, "quality")
+    for seq in range(10):
+        await publish_frame(place, frame(seq=seq))
+    assert [await hear_frame(socket), await hear_frame(socket)] == [0, 1]
+    assert await socket.receive_nothing()
+
+
+async def test_slow_viewer_does_not_slow_another(dial, place):
+    slow, prompt = await opened(dial, place), await opened(dial, place)
+    for socket in (slow, prompt):
+        await say(socket, type="subscribe", cameras=["c1"])
+        await hear_type(socket, "quality")
+    for seq in range(30):
+        await publish_frame(place, frame(seq=seq))
+        assert await hear_frame(prompt) == seq
+        await say(prompt, type="ack", camera="c1", seq=seq)
+        await until(lambda: _is_read(prompt))
+    await publish_text(place, live.positions(at=AT, people=[]))
+    assert [await hear_frame(slow), await hear_frame(slow)] == [0, 1]
+    assert (await hear(slow))["type"] == "positions"
+
+
+async def _is_read(socket):
+    return socket.input_queue.empty()
+
+
+async def test_quality_falls_for_a_viewer_who_falls_behind(dial, place, redis, fast, monkeypatch):
+    socket = await opened(dial, place)
+    await say(socket, type="subscribe", cameras=["c1"])
+    assert (await hear_type(socket, "quality"))["tiers"] == {"c1": "medium"}
+    for seq in range(2000):
+        await publish_frame(place, frame(seq=seq))
+        await asyncio.sleep(0.001)
+        if await redis.exists(live.demand_key(place.environment.pk, "c1", "low")):
+            break
+    else:
+        pytest.fail("the tier did not fall")
+    while (await hear_type(socket, "quality"))["tiers"] != {"c1": "low"}:
+        pass
+
+
+async def test_demand_is_kept_alive_and_expires(dial, place, redis, fast):
+    key = live.demand_key(place.environment.pk, "c1", "medium")
+    socket = await opened(dial, place)
+    assert not await redis.exists(key)
+    await say(socket, type="subscribe", cameras=["c1"])
+    await hear_type(socket, "quality")
+    assert 0 < await redis.ttl(key) <= live.DEMAND_TTL_S
+
+    await redis.delete(key)
+    await until(lambda: redis.exists(key))
+
+    await say(socket, type="unsubscribe", cameras=["c1"])
+    await until(lambda: _is_read(socket))
+    await redis.delete(key)
+    await asyncio.sleep(10 * LiveConsumer.tick_s)  # what must not happen has its time to happen
+    assert not await redis.exists(key)
+
+
+# --- what the client sends ---
+
+
+@pytest.mark.parametrize("text", ["nonsense", '{"type":"dance"}', "x" * (live.MAX_CLIENT_MESSAGE_BYTES + 1)])
+async def test_malformed_message_ends_the_connection(dial, place, text):
+    socket = await opened(dial, place)
+    await socket.send_to(text_data=text)
+    assert (await hear(socket))["code"] == "malformed"
+    assert await hear(socket) == {"type": "websocket.close", "code": 4400}
+
+
+async def test_binary_message_ends_the_connection(dial, place):
+    socket = await opened(dial, place)
+    await socket.send_to(bytes_data=b"\0")
+    assert await hear_close(socket) == 4400
+
+
+async def test_flood_ends_the_connection(dial, place):
+    socket = await opened(dial, place)
+    for _ in range(100):
+        await say(socket, type="follow", person=None)
+    assert await hear_close(socket) == 4429
+
+
+async def test_acks_of_frames_that_were_sent_are_no_flood(dial, place):
+    socket = await opened(dial, place)
+    await say(socket, type="subscribe", cameras=["c1"])
+    await hear_type(socket, "quality")
+    for seq in range(100):
+        await publish_frame(place, frame(seq=seq))
+        assert await hear_frame(socket) == seq
+        await say(socket, type="ack", camera="c1", seq=seq)
+        await until(lambda: _is_read(socket))
+    await publish_text(place, live.positions(at=AT, people=[]))
+    assert (await hear(socket))["type"] == "positions"
+
+
+async def test_acks_out_of_thin_air_are_a_flood(dial, place):
+    socket = await opened(dial, place)
+    for seq in range(100):
+        await say(socket, type="ack", camera="c1", seq=seq)
+    assert await hear_close(socket) == 4429
+
+
+async def test_follow_answers_with_the_persons_card(dial, place):
+    await sync_to_async(PersonFactory.create)(environment=place.environment, number=7)
+    socket = await opened(dial, place)
+
+    await say(socket, type="follow", person=7)
+    assert (await hear(socket))["card"] == {
+        "first_seen_at": "2026-05-04T12:00:00.000Z",
+        "last_seen_at": "2026-05-04T12:01:00.000Z",
+        "since": None,
+        "visits": 0,
+        "zone": None,
+    }
+    await say(socket, type="follow", person=8)
+    assert await hear(socket) == {"type": "person", "person": 8, "card": None}
+
+
+# --- as time goes by ---
+
+
+async def test_connection_ends_with_the_login(dial, place, client, fast):
+    socket = await opened(dial, place)
+    await sync_to_async(client.logout)()
+    assert await hear_close(socket) == 4401
+
+
+async def test_connection_ends_when_the_user_is_deactivated(dial, place, fast):
+    socket = await opened(dial, place)
+    place.user.is_active = False
+    await place.user.asave()
+    assert await hear_close(socket) == 4401
+
+
+async def test_connection_ends_when_the_password_changes(dial, place, fast):
+    socket = await opened(dial, place)
+    place.user.set_password("another")
+    await place.user.asave()
+    assert await hear_close(socket) == 4401
+
+
+async def test_connection_ends_when_the_grant_is_taken_away(dial, place, fast):
+    socket = await opened(dial, place)
+    await place.user.grants.all().adelete()
+    assert await hear_close(socket) == 4403
+
+
+async def test_session_that_changes_without_a_worker_is_told(dial, place, fast):
+    socket = await opened(dial, place)
+    await sync_to_async(TrackingSessionFactory.create)(environment=place.environment)
+    status = await hear_type(socket, "status")
+    assert status["session"]["state"] == "waiting"
+    assert [camera["state"] for camera in status["cameras"]] == ["off", "off"]
+
+
+async def test_server_clock_is_told_again_and_again(dial, place, fast):
+    socket = await opened(dial, place)
+    first = await hear_type(socket, "quality")
+    second = await hear_type(socket, "quality")
+    assert first["at"] < second["at"]
+
+
+# --- when Redis is away ---
+
+
+async def test_redis_away_at_the_start_closes_with_try_again(dial, place, settings):
+    settings.CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": ["unix:///nowhere/redis.sock"]},
+        }
+    }
+    socket = await dial(place.user)
+    assert await socket.connect(WAIT_S) == (True, live.SUBPROTOCOL)
+    assert await hear(socket) == {"type": "websocket.close", "code": consumers.TRY_AGAIN_LATER}
+
+
+async def test_redis_away_on_subscribing_closes_with_try_again(dial, place, settings):
+    socket = await opened(dial, place)
+    settings.REDIS_URL = "unix:///nowhere/redis.sock"
+    await say(socket, type="subscribe", cameras=["c1"])
+    assert await hear_close(socket) == consumers.TRY_AGAIN_LATER
+
+
+async def test_redis_going_away_closes_with_try_again(dial, place, fast, monkeypatch):
+    socket = await opened(dial, place)
+    await say(socket, type="subscribe", cameras=["c1"])
+    await hear_type(socket, "quality")
+    await consumers.shared_redis().connection_pool.disconnect()
+    gone = Redis.from_url("unix:///nowhere/redis.sock")
+    monkeypatch.setitem(consumers._redis_of_loop, asyncio.get_running_loop(), gone)
+    assert await hear_close(socket) == consumers.TRY_AGAIN_LATER

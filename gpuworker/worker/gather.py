@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from gpuworker.pipeline.values import Frame
 from gpuworker.sinks.rate_limit import RateLimit
@@ -20,16 +21,14 @@ class _Feed:
     Attributes:
         interval_s: usual time between two frames taken.
         arrived_s: when the last one was.
+        captured_at: of the last one.
     """
 
     take: TakeFrame
     pace: RateLimit
     interval_s: float
     arrived_s: float = float("-inf")
-
-    @property
-    def expected_s(self) -> float:
-        return self.arrived_s + self.interval_s
+    captured_at: datetime | None = None
 
     def receive(self, now_s: float) -> Frame | None:
         frame = self.take() if self.pace.is_due(now_s) else None
@@ -38,8 +37,19 @@ class _Feed:
             # an outage says nothing about the usual interval
             if gap_s < 3 * self.interval_s:
                 self.interval_s += SMOOTHING * (gap_s - self.interval_s)
-            self.arrived_s = now_s
+            self.arrived_s, self.captured_at = now_s, frame.captured_at
         return frame
+
+    def is_expected(self, *, since_s: float, until_s: float, captured_at: datetime) -> bool:
+        """Say whether the next frame should come in time, captured within half an interval of an instant.
+
+        One that is long overdue is not expected any more, and one of the next tick is not waited for.
+        """
+        if self.captured_at is None:
+            return False
+        half_s, expected_s = self.interval_s / 2, self.arrived_s + self.interval_s
+        apart_s = (self.captured_at - captured_at).total_seconds() + self.interval_s
+        return since_s - half_s <= expected_s <= until_s and abs(apart_s) <= half_s
 
 
 class Gather:
@@ -82,9 +92,9 @@ class Gather:
         return min([IDLE_S, *later])
 
     def _is_expecting(self) -> bool:
-        """Say whether a frame should come by the deadline; one that is long overdue is not waited for."""
+        captured_at = next(iter(self._pending.values())).captured_at
         return any(
-            self._opened_s - feed.interval_s / 2 <= feed.expected_s <= self._deadline_s
+            feed.is_expected(since_s=self._opened_s, until_s=self._deadline_s, captured_at=captured_at)
             for key, feed in self._feeds.items()
             if key not in self._pending
         )

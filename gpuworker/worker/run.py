@@ -102,10 +102,8 @@ class SessionRun:
             happen=self._happen,
             clock=parts.clock,
         )
-        self._readers = self._read(cameras, parts, wake)
-        self._gather = Gather(
-            {camera.key: (self._readers[camera.key].take, camera.fps) for camera in cameras}
-        )
+        self.readers = self._read(cameras, parts, wake)
+        self._gather = Gather({camera.key: (self.readers[camera.key].take, camera.fps) for camera in cameras})
 
     def tick(self, now_s: float) -> float:
         """Track if the frames of a tick are there; give for how long nothing else is to do."""
@@ -129,18 +127,18 @@ class SessionRun:
     def pause(self) -> None:
         """Stop reading the cameras for now."""
         self.is_paused = True
-        for reader in self._readers.values():
+        for reader in self.readers.values():
             reader.pause()
 
     def resume(self) -> None:
         """Go on reading the cameras."""
         self.is_paused = False
-        for reader in self._readers.values():
+        for reader in self.readers.values():
             reader.resume()
 
     def stop_reading(self) -> None:
         """Let go of the cameras, all at once."""
-        for reader in self._readers.values():
+        for reader in self.readers.values():
             reader.stop(0.0)
 
     def close(self, *, farewell: bool = True) -> None:
@@ -153,7 +151,7 @@ class SessionRun:
             self._is_closed = True
         self.stop_reading()
         deadline_s = time.monotonic() + LETTING_GO_S
-        for reader in self._readers.values():
+        for reader in self.readers.values():
             reader.stop(max(deadline_s - time.monotonic(), 0.0))
         if farewell:
             self.states.switch_off()

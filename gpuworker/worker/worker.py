@@ -93,7 +93,10 @@ class Worker:
         return wait_s
 
     def attend(self, now: datetime) -> None:
-        """Renew what is held, obey what is asked, and claim what is free."""
+        """Renew what is held, obey what is asked, and claim what is free; nothing while the loop is stuck."""
+        if time.monotonic() - self._beat_s > STUCK_S:
+            logger.error("The loop is stuck: its sessions are left to other workers")
+            return
         try:
             for claim in self.claims:
                 self._attend_claim(claim, now)
@@ -149,9 +152,6 @@ class Worker:
             self._is_stopping = True
 
     def _attend_claim(self, claim: Claim, now: datetime) -> None:
-        if time.monotonic() - self._beat_s > STUCK_S:
-            logger.error("The loop is stuck: session %s is left to other workers", claim.session)
-            return
         try:
             wish = claim.lease.check(now)
             if wish == DesiredState.STOPPED:

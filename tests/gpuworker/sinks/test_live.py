@@ -182,7 +182,8 @@ def test_frame_holds_its_own_boxes_and_a_picture_of_the_tiers_width(viewer, make
         viewer, sink, "low", frame(width=768, height=480, seq=9), sighting("c1", 0.0, {7: 3}, nobody=2)
     )
     picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-    assert np.shape(picture) == (240, 384, 3)
+    assert picture is not None
+    assert picture.shape == (240, 384, 3)
     assert {k: header[k] for k in ("camera", "seq", "width", "height", "tier")} == {
         "camera": "c1",
         "seq": 9,

@@ -115,10 +115,10 @@ def processes(*, port: int, redis_at: Path | None) -> dict[str, str]:
     """Give the command line of every process by its name; the same commands as in deploy/compose.yaml."""
     python = shlex.quote(sys.executable)
     commands = {
-        "web": f"{python} -m daphne --bind {HOST} --port {port} spoton.asgi:application",
+        "web": f"{python} -m daphne --verbosity 0 --bind {HOST} --port {port} spoton.asgi:application",
         "worker": f"{python} manage.py run_worker",
-        "celery": f"{python} -m celery -A spoton worker --pool solo --loglevel warning",
-        "beat": f"{python} -m celery -A spoton beat --loglevel warning",
+        "celery": f"{python} -m celery -q -A spoton worker --pool solo --loglevel warning",
+        "beat": f"{python} -m celery -q -A spoton beat --loglevel warning",
     }
     if redis_at is None:
         return {name: f"exec {command}" for name, command in commands.items()}

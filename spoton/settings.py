@@ -200,7 +200,6 @@ REST_FRAMEWORK = {
 # --- files, language, logs ------------------------------------------------------------------------
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
 # Leaflet's own files, without django-leaflet's admin widgets: those need the GDAL library
 STATICFILES_DIRS = [Path(str(find_spec("leaflet").origin)).parent / "static"]  # type: ignore[union-attr]
 # files come straight from the packages that carry them: no collectstatic step on a laptop

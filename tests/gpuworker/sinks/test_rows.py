@@ -89,6 +89,7 @@ def test_rows_wait_while_the_database_is_away_and_follow_in_order(database, make
     sink.put(result(3, {7: 3}), [])
     wait_for(lambda: len(database.points) == 4)
     assert database.points == [0, 1, 2, 3]
+    wait_for(lambda: len(caplog.records) == 2)
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     assert "away (database is locked)" in caplog.messages[0]
     assert "back" in caplog.messages[1]

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Min, Q, QuerySet
 
 from environments.models import Environment
 from tracking.choices import ActualState, DesiredState
-from tracking.models import Counter, TrackingSession
+from tracking.models import Counter, Detection, Person, Track, TrackEvent, TrackingSession, TrackPoint
 
+EXPIRE_SLICE = timedelta(minutes=10)  # of a time series deleted in one transaction
+EXPIRE_ROWS = 1_000  # tracks or persons deleted in one transaction
 LEASE = timedelta(seconds=10)  # a dead worker's sessions are free after this; renewed three times as often
 
 
@@ -140,6 +143,44 @@ def numbers_reserve(*, name: str, count: int) -> range:
         Counter.objects.filter(name=name).update(next_value=F("next_value") + count)
         end = Counter.objects.values_list("next_value", flat=True).get(name=name)
     return range(end - count, end)
+
+
+def history_expire(*, now: datetime) -> int:
+    """Delete what is older than each environment keeps, in short transactions; give the number of rows."""
+    deleted = 0
+    for environment in Environment.objects.all():
+        cutoff = now - timedelta(days=environment.retention_days)
+        series: list[QuerySet[Any]] = [
+            TrackPoint.objects.filter(environment=environment),
+            TrackEvent.objects.filter(environment=environment),
+            *(Detection.objects.filter(camera=camera) for camera in environment.cameras.all()),
+        ]
+        deleted += sum(_series_expire(rows, cutoff=cutoff) for rows in series)
+        # a track's last event comes a moment after its last point
+        deleted += _people_expire(environment, cutoff=cutoff - timedelta(minutes=1))
+    return deleted
+
+
+def _series_expire(rows: QuerySet[Any], *, cutoff: datetime) -> int:
+    """Delete rows before an instant, a slice of time at once: the one order that every database has an index for."""
+    deleted = 0
+    old = rows.filter(time__lt=cutoff).order_by()
+    while (oldest := old.aggregate(oldest=Min("time"))["oldest"]) is not None:
+        deleted += old.filter(time__lt=min(oldest + EXPIRE_SLICE, cutoff)).delete()[0]
+    return deleted
+
+
+def _people_expire(environment: Environment, *, cutoff: datetime) -> int:
+    """Delete the tracks that ended before an instant, and persons not seen since who have none left."""
+    deleted = 0
+    tracks = Track.objects.filter(session__environment=environment, ended_at__lt=cutoff)
+    while chunk := list(tracks.order_by("pk").values_list("pk", flat=True)[:EXPIRE_ROWS]):
+        # raw: all that refers to them is gone, and looking for it would read the whole of every time series
+        deleted += Track.objects.filter(pk__in=chunk)._raw_delete(using=tracks.db)
+    persons = environment.persons.filter(last_seen_at__lt=cutoff, tracks__isnull=True)
+    while people := list(persons.order_by("pk").values_list("pk", flat=True)[:EXPIRE_ROWS]):
+        deleted += Person.objects.filter(pk__in=people).delete()[0]
+    return deleted
 
 
 def _held(session: TrackingSession) -> QuerySet[TrackingSession]:

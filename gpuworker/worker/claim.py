@@ -52,7 +52,7 @@ class Claim:
         """Note that the session cannot be carried out; the control thread does the rest."""
         self.failure = message
 
-    def obey(self, wish: DesiredState, *, now: datetime) -> None:
+    def obey(self, wish: DesiredState) -> None:
         """Pause or resume, write what changed, and say so.
 
         Raises:
@@ -66,7 +66,9 @@ class Claim:
             run.resume() if run.is_paused else run.pause()
         state = ActualState.PAUSED if run.is_paused else ActualState.RUNNING
         if state != self._reported:
-            session_report(session=self.session, state=state, started_at=self.session.started_at or now)
+            session_report(
+                session=self.session, state=state, started_at=self.session.started_at or run.started_at
+            )
             run.live.show_session(state=state, message="")
             self._reported = state
         run.states.save()

@@ -38,6 +38,7 @@ class SessionRun:
 
     Attributes:
         is_paused: nobody reads the cameras for now.
+        started_at: the moment from which recorded and simulated sources count.
         board: figures of the last seconds.
         live, rows, states: where results go, and how the cameras are doing.
     """
@@ -71,6 +72,7 @@ class SessionRun:
         self.is_paused = False
         self._is_closed = False
         self._ticking = threading.Lock()
+        self.started_at = parts.clock()
         site, problems = site_of(session.environment)
         tracks, persons = _supplies(session.environment_id, stopped)
         self._pipeline = parts.make_pipeline(site, tracks, persons)
@@ -163,7 +165,6 @@ class SessionRun:
         self.live.put_event(event)
 
     def _read(self, cameras: list[Camera], parts: Parts, wake: Callable[[], None]) -> dict[str, CameraReader]:
-        started_at = parts.clock()
         return {
             camera.key: CameraReader(
                 camera.key,
@@ -171,7 +172,7 @@ class SessionRun:
                     parts.open_source,
                     camera.source_url,
                     camera_id=camera.key,
-                    started_at=started_at,
+                    started_at=self.started_at,
                     worlds=parts.worlds,
                 ),
                 self.states.change,

@@ -162,7 +162,7 @@ class Worker:
                 session_ask(session=claim.session, desired_state=DesiredState.STOPPED, now=now)
                 self._end(claim, now, message="all recordings have ended")
             else:
-                claim.obey(wish, now=now)
+                claim.obey(wish)
         except LeaseLost as error:
             logger.warning("Lost: %s", error)
             self._forget(claim)

@@ -1,5 +1,6 @@
 """Where: the places that are watched, their floor plans, cameras, calibrations and zones."""
 
+import math
 import re
 from typing import TypedDict
 from urllib.parse import urlsplit
@@ -86,6 +87,16 @@ def validate_time_zone(name: str) -> None:
         raise ValidationError(_("Use a name of the tz database, for example Europe/Vienna."))
 
 
+def validate_finite(value: float) -> None:
+    """Check that a number is one: no bound refuses NaN.
+
+    Raises:
+        ValidationError: NaN or infinite.
+    """
+    if not math.isfinite(value):
+        raise ValidationError(_("Give a number."))
+
+
 class Environment(models.Model):
     """A place with one floor, watched by several cameras.
 
@@ -153,9 +164,11 @@ class FloorPlan(models.Model):
     )
     width_px = models.PositiveIntegerField(_("width, px"), editable=False)
     height_px = models.PositiveIntegerField(_("height, px"), editable=False)
-    metres_per_px = models.FloatField(_("metres per pixel"), validators=[MinValueValidator(1e-4)])
-    origin_x_px = models.FloatField(_("origin from the left, px"), default=0.0)
-    origin_y_px = models.FloatField(_("origin from the top, px"), default=0.0)
+    metres_per_px = models.FloatField(
+        _("metres per pixel"), validators=[MinValueValidator(1e-4), validate_finite]
+    )
+    origin_x_px = models.FloatField(_("origin from the left, px"), default=0.0, validators=[validate_finite])
+    origin_y_px = models.FloatField(_("origin from the top, px"), default=0.0, validators=[validate_finite])
 
     class Meta:
         constraints = [
@@ -198,7 +211,7 @@ class Camera(models.Model):
     fps = models.FloatField(
         _("frames per second"),
         default=10.0,
-        validators=[MinValueValidator(0.1), MaxValueValidator(120)],
+        validators=[MinValueValidator(0.1), MaxValueValidator(120), validate_finite],
         help_text=_("How many frames a second are looked at (0.1 to 120)."),
     )
     enabled = models.BooleanField(_("enabled"), default=True)

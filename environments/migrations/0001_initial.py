@@ -119,6 +119,7 @@ class Migration(migrations.Migration):
                         validators=[
                             django.core.validators.MinValueValidator(0.1),
                             django.core.validators.MaxValueValidator(120),
+                            environments.models.validate_finite,
                         ],
                         verbose_name="frames per second",
                     ),
@@ -188,12 +189,29 @@ class Migration(migrations.Migration):
                 (
                     "metres_per_px",
                     models.FloatField(
-                        validators=[django.core.validators.MinValueValidator(0.0001)],
+                        validators=[
+                            django.core.validators.MinValueValidator(0.0001),
+                            environments.models.validate_finite,
+                        ],
                         verbose_name="metres per pixel",
                     ),
                 ),
-                ("origin_x_px", models.FloatField(default=0.0, verbose_name="origin from the left, px")),
-                ("origin_y_px", models.FloatField(default=0.0, verbose_name="origin from the top, px")),
+                (
+                    "origin_x_px",
+                    models.FloatField(
+                        default=0.0,
+                        validators=[environments.models.validate_finite],
+                        verbose_name="origin from the left, px",
+                    ),
+                ),
+                (
+                    "origin_y_px",
+                    models.FloatField(
+                        default=0.0,
+                        validators=[environments.models.validate_finite],
+                        verbose_name="origin from the top, px",
+                    ),
+                ),
                 (
                     "environment",
                     models.OneToOneField(

@@ -53,13 +53,35 @@ class _Rays:
         m = camera.lens.matrix
         inner = np.column_stack([(pixels - m[:2, 2]) / [m[0, 0], m[1, 1]], np.ones(len(pixels))])
         # with unit depth along the optical axis, the ray's parameter is that depth
-        self.direction = (inner @ camera.rotation).astype(np.float32)  # (n, 3)
+        direction = (inner @ camera.rotation).astype(np.float32)  # (n, 3)
+        self.direction = tuple(np.ascontiguousarray(direction[:, axis]) for axis in range(3))
+        self.length = np.linalg.norm(direction, axis=1)
         self.eye = camera.position_m.astype(np.float32)
         self.focal_px = float(m[0, 0]) * SUPERSAMPLE
         self.shape = (height, width)
         self.depth = np.full(len(pixels), np.inf, np.float32)
         self.colour = np.zeros((len(pixels), 3), np.float32)
         self.is_floor = np.zeros(len(pixels), bool)
+        self._camera = camera
+
+    def around(self, x0: float, y0: float, x1: float, y1: float, height_m: float) -> NDArray[np.int64]:
+        """Give the indices of the rays that can hit a thing with these bounds."""
+        corners = np.array([[x, y] for x in (x0, x1) for y in (y0, y1)])
+        px = np.vstack([self._camera.to_picture_at_height(corners, z) for z in (0.0, height_m)]) * SUPERSAMPLE
+        if not np.isfinite(px).all():
+            return np.arange(len(self.depth))
+        u0, v0 = np.maximum(px.min(axis=0).astype(int) - 4, 0)
+        u1, v1 = px.max(axis=0).astype(int) + 5
+        rows, columns = np.arange(v0, min(v1, self.shape[0])), np.arange(u0, min(u1, self.shape[1]))
+        return np.asarray(np.add.outer(rows * self.shape[1], columns).ravel(), np.int64)
+
+    def plane(self, axis: int, place_m: float) -> Floats32:
+        """Give the depth at which each ray meets a plane across an axis."""
+        return np.asarray((np.float32(place_m) - self.eye[axis]) / self.direction[axis])
+
+    def at(self, axis: int, t: Floats32, index: NDArray | slice = slice(None)) -> Floats32:
+        """Give a coordinate of rays at their depths t."""
+        return np.asarray(self.eye[axis] + t * self.direction[axis][index])
 
     def paint(
         self,
@@ -67,18 +89,20 @@ class _Rays:
         valid: NDArray[np.bool_],
         colour: Callable[[Floats32, NDArray], Colour],
         *,
+        index: NDArray[np.int64] | None = None,
         floor: bool = False,
     ) -> None:
-        """Colour the rays that hit at depth t before anything else; ``colour`` takes points and indices."""
-        with np.errstate(invalid="ignore"):
-            hit = np.flatnonzero(valid & (t > 0.05) & (t < self.depth))
-        points = self.eye + t[hit, None] * self.direction[hit]
-        self.depth[hit] = t[hit]
-        self.colour[hit] = colour(points, hit)
-        self.is_floor[hit] = floor
+        """Colour rays that hit at depth t before anything else; ``index`` says which rays t is of.
 
-    def at(self, t: Floats32) -> Floats32:
-        return self.eye + t[:, None] * self.direction
+        ``colour`` takes the points that were hit, (k, 3) m, and where in t they stand.
+        """
+        depth = self.depth if index is None else self.depth[index]
+        hit = np.flatnonzero(valid & (t > 0.05) & (t < depth))
+        rays = hit if index is None else index[hit]
+        points = np.stack([self.at(axis, t[hit], rays) for axis in range(3)], axis=1)
+        self.depth[rays] = t[hit]
+        self.colour[rays] = colour(points, hit)
+        self.is_floor[rays] = floor
 
 
 def render_backdrop(camera: CameraModel, layout: Layout) -> Backdrop:
@@ -114,9 +138,9 @@ def _reduced(rays: _Rays, camera: CameraModel) -> Backdrop:
 
 def _paint_sky(rays: _Rays) -> None:
     """Begin with a hazy sky over the roofs of a town, by direction alone."""
-    above = np.flatnonzero(rays.direction[:, 2] > -0.12)
-    d = rays.direction[above] / np.linalg.norm(rays.direction[above], axis=1, keepdims=True)
-    azimuth, up = np.arctan2(d[:, 1], d[:, 0]), d[:, 2]
+    above = np.flatnonzero(rays.direction[2] > -0.12)
+    x, y, z = (d[above] for d in rays.direction)
+    azimuth, up = np.arctan2(y, x), z / rays.length[above]
     blend = np.clip(up / 0.35, 0, 1)[:, None]
     colour = (1 - blend) * np.array([232, 226, 214]) + blend * np.array([222, 178, 128])
     rng = np.random.default_rng(11)
@@ -150,24 +174,24 @@ def _sampled(texture: Image, x: Floats32, y: Floats32, footprint_px: Floats32) -
 def _paint_floor(rays: _Rays, layout: Layout) -> None:
     view = TopView(layout, TEXTURE_PX_PER_M)
     texture = with_shadows(paving(layout, view), layout, view)
-    t = -rays.eye[2] / rays.direction[:, 2]
-    points = rays.at(t)
-    x_min, y_min, x_max, y_max = layout.bounds_m
-    m = CORRIDOR_M
-    near = (points[:, 0] > x_min - m) & (points[:, 0] < x_max + m)
-    near &= (points[:, 1] > y_min - m) & (points[:, 1] < y_max + m)
+    t = rays.plane(2, 0.0)
+    beyond = _beyond(rays, t, layout)
 
     def colour(p: Floats32, hit: NDArray) -> Colour:
         px = view.px(p[:, :2].astype(np.float64)).astype(np.float32)
-        slant = np.sqrt(t[hit] * np.linalg.norm(rays.direction[hit], axis=1) / rays.eye[2])
-        return _sampled(texture, px[:, 0], px[:, 1], t[hit] / rays.focal_px * slant * TEXTURE_PX_PER_M * 1.2)
+        slant = np.sqrt(t[hit] * rays.length[hit] / rays.eye[2])
+        footprint = t[hit] / rays.focal_px * slant * TEXTURE_PX_PER_M * 1.2
+        light = np.where(beyond[hit] > 0, np.clip(0.75 - 0.25 * beyond[hit], 0.2, 1.0), 1.0)
+        return _sampled(texture, px[:, 0], px[:, 1], footprint) * light[:, None]
 
-    rays.paint(t, near, colour, floor=True)
-    beyond = np.maximum.reduce(
-        [x_min - points[:, 0], points[:, 0] - x_max, y_min - points[:, 1], points[:, 1] - y_max]
-    )
-    dark = rays.is_floor & (beyond > 0)
-    rays.colour[dark] *= np.clip(0.75 - 0.25 * beyond[dark], 0.2, 1.0)[:, None]
+    rays.paint(t, beyond < CORRIDOR_M, colour, floor=True)
+
+
+def _beyond(rays: _Rays, t: Floats32, layout: Layout) -> Floats32:
+    """Say how far outside the walls rays are at their depths t; negative inside."""
+    x_min, y_min, x_max, y_max = layout.bounds_m
+    x, y = rays.at(0, t), rays.at(1, t)
+    return np.asarray(np.maximum(np.maximum(x_min - x, x - x_max), np.maximum(y_min - y, y - y_max)))
 
 
 def _paint_walls(rays: _Rays, layout: Layout) -> None:
@@ -178,19 +202,18 @@ def _paint_walls(rays: _Rays, layout: Layout) -> None:
         length = (x_max, y_max)[along] - start
         outward = -1 if side in ("south", "west") else 1
         texture, opening = _wall_texture(layout, side, start, length, seed)
-        t = (np.float32(place) - rays.eye[axis]) / rays.direction[:, axis]
-        points = rays.at(t)
-        s, z = points[:, along] - start, points[:, 2]
-        valid = (s >= 0) & (s <= length) & (z >= 0) & (z <= layout.wall_height_m)
-        column = np.clip(np.nan_to_num(s) * TEXTURE_PX_PER_M, 0, texture.shape[1] - 1).astype(int)
-        row = np.clip(
-            (layout.wall_height_m - np.nan_to_num(z)) * TEXTURE_PX_PER_M, 0, texture.shape[0] - 1
-        ).astype(int)
-        valid &= ~opening[row, column]
+        t = rays.plane(axis, place)
+        s, z = rays.at(along, t) - np.float32(start), rays.at(2, t)
+        valid = (s >= 0) & (s < length) & (z >= 0) & (z < layout.wall_height_m)
+        on_wall = np.flatnonzero(valid)
+        column = (s[on_wall] * TEXTURE_PX_PER_M).astype(int)
+        row = ((layout.wall_height_m - z[on_wall]) * TEXTURE_PX_PER_M).astype(int)
+        row, column = np.minimum(row, texture.shape[0] - 1), np.minimum(column, texture.shape[1] - 1)
+        valid[on_wall] = ~opening[row, column]
         light = AMBIENT + 0.38 * max(0.0, float(-outward * SUN[axis])) / 0.4
         rays.paint(t, valid, _wall_colour(rays, layout, texture, along, start, t, min(light, 1.0)))
-        t = (np.float32(place + outward * CORRIDOR_M) - rays.eye[axis]) / rays.direction[:, axis]
-        s, z = (rays.at(t) - [start if i == along else 0 for i in range(3)])[:, [along, 2]].T
+        t = rays.plane(axis, place + outward * CORRIDOR_M)
+        s, z = rays.at(along, t) - np.float32(start), rays.at(2, t)
         within = (s > -CORRIDOR_M) & (s < length + CORRIDOR_M) & (z >= 0) & (z <= layout.wall_height_m)
         rays.paint(t, within, _dark_colour)
     _paint_roof(rays, layout)
@@ -198,10 +221,8 @@ def _paint_walls(rays: _Rays, layout: Layout) -> None:
 
 def _paint_roof(rays: _Rays, layout: Layout) -> None:
     """Cover what lies behind the walls with tiles, for a camera looks down on it."""
-    t = (np.float32(layout.wall_height_m) - rays.eye[2]) / rays.direction[:, 2]
-    p = rays.at(t)
-    x_min, y_min, x_max, y_max = layout.bounds_m
-    beyond = np.maximum.reduce([x_min - p[:, 0], p[:, 0] - x_max, y_min - p[:, 1], p[:, 1] - y_max])
+    t = rays.plane(2, layout.wall_height_m)
+    beyond = _beyond(rays, t, layout)
 
     def colour(p: Floats32, hit: NDArray) -> Colour:
         course = np.where((beyond[hit] * 2.5) % 1 > 0.2, 1.0, 0.86)
@@ -262,11 +283,13 @@ def _wall_texture(
 
 
 def _paint_cylinder(rays: _Rays, thing: Cylinder, base: tuple[int, int, int]) -> None:
-    dx, dy = rays.direction[:, 0], rays.direction[:, 1]
+    r = thing.radius_m
+    index = rays.around(thing.x_m - r, thing.y_m - r, thing.x_m + r, thing.y_m + r, thing.height_m)
+    dx, dy = rays.direction[0][index], rays.direction[1][index]
     ox, oy = rays.eye[0] - thing.x_m, rays.eye[1] - thing.y_m
-    a, b, c = dx * dx + dy * dy, ox * dx + oy * dy, ox * ox + oy * oy - thing.radius_m**2
+    a, b, c = dx * dx + dy * dy, ox * dx + oy * dy, ox * ox + oy * oy - r**2
     t = ((-b - np.sqrt(b * b - a * c)) / a).astype(np.float32)
-    z = rays.at(t)[:, 2]
+    z = rays.at(2, t, index)
 
     def colour(p: Floats32, hit: NDArray) -> Colour:
         normal = (p[:, :2] - [thing.x_m, thing.y_m]) / thing.radius_m
@@ -276,18 +299,21 @@ def _paint_cylinder(rays: _Rays, thing: Cylinder, base: tuple[int, int, int]) ->
         foot = np.clip(0.75 + p[:, 2], 0.75, 1.0)
         return np.outer(light * flute * band * foot, base)
 
-    rays.paint(t, (z >= 0) & (z <= thing.height_m), colour)
-    t = (np.float32(thing.height_m) - rays.eye[2]) / rays.direction[:, 2]
-    p = rays.at(t)
-    inside = np.hypot(p[:, 0] - thing.x_m, p[:, 1] - thing.y_m) <= thing.radius_m
-    rays.paint(t, inside, lambda p, hit: np.tile(np.array(base, np.float32) * 1.12, (len(p), 1)))
+    rays.paint(t, (z >= 0) & (z <= thing.height_m), colour, index=index)
+    t = rays.plane(2, thing.height_m)[index]
+    inside = np.hypot(rays.at(0, t, index) - thing.x_m, rays.at(1, t, index) - thing.y_m) <= r
+    top = np.array(base, np.float32) * 1.12
+    rays.paint(t, inside, lambda p, hit: np.tile(top, (len(p), 1)), index=index)
 
 
 def _paint_bush(rays: _Rays, planter: Cylinder) -> None:
     """Let a low round shrub grow out of a planter: half an ellipsoid with leaves as noise."""
     centre = np.array([planter.x_m, planter.y_m, planter.height_m], np.float32)
     size = np.array([0.86 * planter.radius_m, 0.86 * planter.radius_m, 0.42], np.float32)
-    d, o = rays.direction / size, (rays.eye - centre) / size
+    r, height = planter.radius_m, planter.height_m + 0.5
+    index = rays.around(planter.x_m - r, planter.y_m - r, planter.x_m + r, planter.y_m + r, height)
+    d = np.stack([direction[index] for direction in rays.direction], axis=1) / size
+    o = (rays.eye - centre) / size
     a, b, c = (d * d).sum(axis=1), d @ o, float(o @ o) - 1.0
     t = ((-b - np.sqrt(b * b - a * c)) / a).astype(np.float32)
     noise = np.random.default_rng(9).normal(0, 1, (256, 256)).astype(np.float32)
@@ -300,13 +326,15 @@ def _paint_bush(rays: _Rays, planter: Cylinder) -> None:
         j = (normal[:, 2] * 120).astype(int) % 256
         return np.outer(light * np.clip(1 + 0.9 * leaves[i, j], 0.5, 1.7), [64, 128, 84])
 
-    rays.paint(t, rays.at(t)[:, 2] >= planter.height_m, colour)
+    rays.paint(t, rays.at(2, t, index) >= planter.height_m, colour, index=index)
 
 
 def _paint_box(rays: _Rays, box: Box) -> None:
     low = np.array([box.x0_m, box.y0_m, 0.0], np.float32)
     high = np.array([box.x1_m, box.y1_m, box.height_m], np.float32)
-    t0, t1 = (low - rays.eye) / rays.direction, (high - rays.eye) / rays.direction
+    index = rays.around(box.x0_m, box.y0_m, box.x1_m, box.y1_m, box.height_m)
+    direction = np.stack([d[index] for d in rays.direction], axis=1)
+    t0, t1 = (low - rays.eye) / direction, (high - rays.eye) / direction
     enter, leave = np.minimum(t0, t1), np.maximum(t0, t1)
     t, face = enter.max(axis=1), enter.argmax(axis=1)
     along = 0 if box.x1_m - box.x0_m > box.y1_m - box.y0_m else 1
@@ -319,4 +347,4 @@ def _paint_box(rays: _Rays, box: Box) -> None:
         legs = np.where(p[:, 2:] < box.height_m - 0.1, 0.45, 0.8)
         return np.where(top[:, None], wood, wood * legs).astype(np.float32)
 
-    rays.paint(t, t < leave.min(axis=1), colour)
+    rays.paint(t, t < leave.min(axis=1), colour, index=index)

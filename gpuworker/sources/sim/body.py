@@ -96,7 +96,7 @@ def trunk_m(truth: Truth, build: Floats) -> Floats:
         * np.column_stack([build, build, np.ones(len(build))])[:, None, None]
     )
     n = len(truth.ids)
-    return _placed(body.reshape(n, -1, 3), truth).reshape(n, len(TRUNK), RING_POINTS, 3)
+    return _placed(body.reshape(n, len(TRUNK) * RING_POINTS, 3), truth).reshape(n, len(TRUNK), RING_POINTS, 3)
 
 
 def _placed(body: Floats, truth: Truth) -> Floats:

@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.geometry import CameraModel
-from gpuworker.sources.sim.backdrop import Backdrop, render_backdrop
+from gpuworker.sources.sim.backdrop import Backdrop
 from gpuworker.sources.sim.figure import paint_figure
 from gpuworker.sources.sim.ground import SHADE, SHADOW_PER_M
-from gpuworker.sources.sim.layout import Layout
 from gpuworker.sources.sim.outfit import Outfit, outfit_of
 from gpuworker.sources.sim.silhouette import SHIFT, Silhouettes, project_points, silhouettes
 from gpuworker.sources.sim.world import Truth
@@ -25,9 +24,8 @@ SHADOW_BLUR_PX = 2.0
 class CameraView:
     """Draws what one camera sees; the same truth and frame number always give the same picture."""
 
-    def __init__(self, camera: CameraModel, layout: Layout, *, seed: int) -> None:
-        self.camera, self.seed = camera, seed
-        self.backdrop: Backdrop = render_backdrop(camera, layout)
+    def __init__(self, camera: CameraModel, backdrop: Backdrop, *, seed: int) -> None:
+        self.camera, self.backdrop = camera, backdrop
         self._outfit = lru_cache(maxsize=1024)(lambda person_id: outfit_of(seed, person_id))
         rng = np.random.default_rng([seed, *camera.camera_id.encode()])
         size = (camera.height + NOISE_MARGIN_PX, camera.width + NOISE_MARGIN_PX, 3)

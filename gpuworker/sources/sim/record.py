@@ -20,7 +20,7 @@ from gpuworker.sources.sim.draw import CameraView
 from gpuworker.sources.sim.layout import PLAZA
 from gpuworker.sources.sim.scene import FPS, plaza_cameras
 from gpuworker.sources.sim.world import Truth
-from gpuworker.sources.sim.worlds import SharedWorld
+from gpuworker.sources.sim.worlds import SharedWorld, Worlds
 
 Image = NDArray[np.uint8]
 Pictures = Literal["video", "images", "none"]
@@ -56,6 +56,7 @@ def record_scene(
     fps: float = FPS,
     pictures: Pictures = "none",
     with_detections: bool = True,
+    worlds: Worlds | None = None,
 ) -> Recorded:
     """Write a scene folder of the simulated plaza: always truth, calibration and true boxes.
 
@@ -63,6 +64,7 @@ def record_scene(
         folder: must not exist or be empty.
         pictures: ``video`` for one mp4 a camera, ``images`` for numbered pictures, ``none``.
         with_detections: add what a detector of middling quality would have found.
+        worlds: where the empty views are kept, for who records several scenes.
 
     Raises:
         RecordError: the folder is in use or cannot be written, or a number makes no sense.
@@ -74,7 +76,15 @@ def record_scene(
         raise RecordError(f"{folder} is in use: choose a folder that does not exist or is empty")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        recorder = _Recorder(folder, seed=seed, fps=fps, pictures=pictures, with_detections=with_detections)
+        views = [(worlds or Worlds()).view(camera, seed) for camera in plaza_cameras()]
+        recorder = _Recorder(
+            folder,
+            views,
+            fps=fps,
+            pictures=pictures,
+            with_detections=with_detections,
+            rng=np.random.default_rng([seed, 99]),
+        )
         return recorder.record(SharedWorld(people=people, seed=seed), frames)
     except OSError as error:
         raise RecordError(f"{folder} cannot be written: {error.strerror}") from error
@@ -82,12 +92,17 @@ def record_scene(
 
 class _Recorder:
     def __init__(
-        self, folder: Path, *, seed: int, fps: float, pictures: Pictures, with_detections: bool
+        self,
+        folder: Path,
+        views: list[CameraView],
+        *,
+        fps: float,
+        pictures: Pictures,
+        with_detections: bool,
+        rng: np.random.Generator,
     ) -> None:
-        self._folder, self._fps = folder, fps
-        self._pictures, self._with_detections = pictures, with_detections
-        self._views = [CameraView(camera, PLAZA, seed=seed) for camera in plaza_cameras()]
-        self._rng = np.random.default_rng([seed, 99])
+        self._folder, self._views, self._fps = folder, views, fps
+        self._pictures, self._with_detections, self._rng = pictures, with_detections, rng
 
     def record(self, world: SharedWorld, frames: int) -> Recorded:
         truth_rows: list[str] = []

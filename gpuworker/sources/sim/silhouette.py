@@ -170,8 +170,9 @@ def _fixed(points_px: Floats) -> Polygons:
 
 
 def _around(limbs: Floats, rings: Floats, head: Floats, radius: Floats) -> Floats32:
-    drawn = limbs[:, :NECK].reshape(len(limbs), -1, 2)
-    trunk = rings[:, 2:].reshape(len(limbs), -1, 2)
+    n = len(limbs)
+    drawn = limbs[:, :NECK].reshape(n, NECK * limbs.shape[2], 2)
+    trunk = rings[:, 2:].reshape(n, (rings.shape[1] - 2) * rings.shape[2], 2)
     r = radius[:, None, None] * 1.05
     points = np.concatenate([drawn, trunk, head[:, None] - r, head[:, None] + r], axis=1)
     return np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1).astype(np.float32)

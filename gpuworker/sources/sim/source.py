@@ -2,6 +2,7 @@
 
 import math
 
+from environments.geometry import CameraModel
 from gpuworker.pipeline.seams import UnusableSourceError
 from gpuworker.pipeline.values import Frame
 from gpuworker.sources.address import masked, options_of, split_address
@@ -23,12 +24,12 @@ class SimSource:
     """
 
     def __init__(self, url: str, *, camera_id: str, pace: Pace, worlds: Worlds) -> None:
-        name, options = _parsed(url)
+        camera, options = _parsed(url)
         self.live = pace.paced
         self._camera_id, self._pace, self._fps = camera_id, pace, options["fps"]
         key = WorldKey(pace.started_at, int(options["people"]), int(options["seed"]), options["returning"])
         self._world = worlds.world(key)
-        self._view = worlds.view(name, key.seed)
+        self._view = worlds.view(camera, key.seed)
         self._first = self._next = math.ceil(pace.elapsed_s() * self._fps)
 
     def read(self) -> Frame | None:
@@ -48,10 +49,10 @@ class SimSource:
         self._pace.stop()
 
 
-def _parsed(url: str) -> tuple[str, dict[str, float]]:
+def _parsed(url: str) -> tuple[CameraModel, dict[str, float]]:
     parts = split_address(url)
     options = options_of(parts.query, allowed=OPTIONS, url=url)
-    cameras = [c.camera_id for c in plaza_cameras()]
+    cameras = {c.camera_id: c for c in plaza_cameras()}
     name = parts.path.strip("/")
     if parts.netloc != "plaza" or name not in cameras:
         choices = ", ".join(f"sim://plaza/{c}" for c in cameras)
@@ -62,4 +63,4 @@ def _parsed(url: str) -> tuple[str, dict[str, float]]:
         raise UnusableSourceError(
             f"{url}: expected people up to {MOST_PEOPLE}, fps in (0, {MOST_FPS:g}] and returning in [0, 1]"
         )
-    return name, options
+    return cameras[name], options

@@ -8,6 +8,8 @@ from datetime import datetime
 from functools import cache
 from weakref import WeakValueDictionary
 
+from environments.geometry import CameraModel
+from gpuworker.sources.sim.backdrop import Backdrop, render_backdrop
 from gpuworker.sources.sim.draw import CameraView
 from gpuworker.sources.sim.layout import PLAZA
 from gpuworker.sources.sim.scene import plaza_cameras
@@ -70,7 +72,7 @@ class Worlds:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._worlds: WeakValueDictionary[WorldKey, SharedWorld] = WeakValueDictionary()
-        self._view = cache(_new_view)  # the empty place takes seconds to draw; reconnecting should not
+        self._backdrop = cache(_backdrop)  # takes a second to draw; connecting again should not
 
     def world(self, key: WorldKey) -> SharedWorld:
         """Give the world of a key, the same one to everybody who asks."""
@@ -81,11 +83,10 @@ class Worlds:
                 self._worlds[key] = world
             return world
 
-    def view(self, camera_id: str, seed: int) -> CameraView:
-        """Give the view of one of the plaza's cameras."""
-        return self._view(camera_id, seed)
+    def view(self, camera: CameraModel, seed: int) -> CameraView:
+        """Give the view of one of the plaza's cameras, with people dressed by the seed."""
+        return CameraView(camera, self._backdrop(camera.camera_id), seed=seed)
 
 
-def _new_view(camera_id: str, seed: int) -> CameraView:
-    camera = next(c for c in plaza_cameras() if c.camera_id == camera_id)
-    return CameraView(camera, PLAZA, seed=seed)
+def _backdrop(camera_id: str) -> Backdrop:
+    return render_backdrop(next(c for c in plaza_cameras() if c.camera_id == camera_id), PLAZA)

@@ -14,11 +14,6 @@ from gpuworker.sources.sim.worlds import REMEMBERED_TICKS, SharedWorld, WorldKey
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def worlds():
-    return Worlds()
-
-
 def opened(
     worlds: Worlds,
     url: str = "sim://plaza/c1?people=4&seed=7",
@@ -45,8 +40,8 @@ def test_frames_are_stamped_from_the_start_of_the_session(worlds):
     assert not source.live
 
 
-def test_pictures_are_the_same_again(worlds):
-    one, other = opened(worlds), opened(Worlds())
+def test_pictures_are_the_same_in_another_session(worlds):
+    one, other = opened(worlds), opened(worlds, started_at=START + timedelta(days=1))
     for _ in range(2):
         assert np.array_equal(read(one).image, read(other).image)
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gpuworker.sources.sim.layout import PLAZA, Box, Cylinder, Gate, Layout
-from gpuworker.sources.sim.world import HOUR_TICKS, IDS_PER_HOUR, RATE_HZ, World
+from gpuworker.sources.sim.world import IDS_PER_HOUR, RATE_HZ, World
 
 EMPTY_YARD = Layout(
     bounds_m=(0.0, 0.0, 8.0, 6.0),
@@ -137,12 +137,13 @@ def test_population_stays_near_what_was_asked_for():
     assert np.mean(counts) > 8
 
 
-def test_each_hour_begins_afresh_wherever_one_joins():
+def test_each_hour_begins_afresh_wherever_one_joins(monkeypatch):
+    monkeypatch.setattr("gpuworker.sources.sim.world.HOUR_TICKS", 2000)
     stepped, joined = World(1, 3, layout=EMPTY_YARD), World(1, 3, layout=EMPTY_YARD)
-    stepped.step_to(HOUR_TICKS - 1)
+    stepped.step_to(1999)
     assert len(stepped.truth().ids) == 0  # everybody has gone home
-    stepped.step_to(HOUR_TICKS + 40)
-    joined.step_to(HOUR_TICKS + 40)
+    stepped.step_to(2040)
+    joined.step_to(2040)
     assert np.array_equal(stepped.truth().position_m, joined.truth().position_m)
     assert stepped.truth().ids.min() == IDS_PER_HOUR + 1
 

@@ -43,7 +43,7 @@ check: $(VENV)/.all
 	.ci/lint-files $(VENV)/bin
 
 bench: $(VENV)/.all secrets
-	@$(PY) tests/benchmarks/demo.py $(ARGS)
+	@$(PY) -m tests.benchmarks.demo $(ARGS)
 
 install: $(VENV)/.all secrets
 

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from tracking import services
 from tracking.choices import DesiredState
+from tracking.forms import SessionForm
 from tracking.models import Counter, Detection, Person, Track, TrackEvent, TrackingSession, TrackPoint
 
 COUNTED_ROWS = 10_000  # a list that is longer ends there: narrow its time range
@@ -103,6 +104,7 @@ class TrackingSessionAdmin(admin.ModelAdmin):
     list_display_links = None
     ordering = ["-created_at"]
     actions = ["start", "pause", "stop"]
+    form = SessionForm
     # whom to track is all that is asked; what follows is the worker's to say
     fields = ["environment"]
 
@@ -118,14 +120,15 @@ class TrackingSessionAdmin(admin.ModelAdmin):
     def start(self, request: HttpRequest, queryset: QuerySet[TrackingSession]) -> None:
         """Ask the sessions to run; a stopped one gets a successor."""
         for session in queryset.select_related("environment"):
-            if session.desired_state != DesiredState.STOPPED:
-                self._ask(session, DesiredState.RUNNING)
-                continue
             try:
-                services.session_start(environment=session.environment)
+                if session.desired_state == DesiredState.STOPPED:
+                    services.session_start(environment=session.environment)
+                else:
+                    self._ask(session, DesiredState.RUNNING)
             except services.SessionOpen as error:
                 self.message_user(request, str(error), messages.ERROR)
-        self._tell(request, gettext("Asked to run."))
+            else:
+                self._tell(request, gettext("Asked to run: %(session)s.") % {"session": session})
 
     @admin.action(description=_("Pause"))
     def pause(self, request: HttpRequest, queryset: QuerySet[TrackingSession]) -> None:

@@ -1,7 +1,7 @@
 """How fast and how fresh: figures over the last seconds."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -34,8 +34,18 @@ class Window:
         values = [value for _, value in self._values]
         return [float(p) for p in np.percentile(values, list(shares))]
 
-    def __len__(self) -> int:
+    def count(self, now_s: float) -> int:
+        """Give how many values there are."""
+        self._trim(now_s)
         return len(self._values)
+
+    @classmethod
+    def joined(cls, windows: Iterable["Window"]) -> "Window":
+        """Give the values of several windows in one, which never forgets."""
+        joined = cls(float("inf"))
+        for window in windows:
+            joined._values.extend(window._values)
+        return joined
 
     def _trim(self, now_s: float) -> None:
         while self._values and now_s - self._values[0][0] > self._span_s:
@@ -54,11 +64,12 @@ class Stages:
         for stage, elapsed_ms in stages_ms.items():
             self._windows.setdefault(stage, Window(self._span_s)).add(now_s, elapsed_ms)
 
-    def percentiles(self, now_s: float, shares: tuple[int, ...] = (50, 95)) -> dict[str, dict[str, float]]:
-        """Give by stage ``{"p50_ms": ..., "p95_ms": ...}``."""
-        table = {}
-        for stage, window in self._windows.items():
-            values = window.percentiles(now_s, shares)
-            if values is not None:
-                table[stage] = {f"p{s}_ms": round(v, 2) for s, v in zip(shares, values, strict=True)}
-        return table
+    def percentiles(self, now_s: float, shares: Sequence[int]) -> dict[str, dict[str, float]]:
+        """Give by stage ``{"p50": ..., "p95": ...}``."""
+        table = {stage: window.percentiles(now_s, shares) for stage, window in self._windows.items()}
+        return {stage: named(values, shares) for stage, values in table.items() if values is not None}
+
+
+def named(values: Sequence[float] | None, shares: Sequence[int]) -> dict[str, float]:
+    """Give percentiles by name, ``{"p50": ...}``; nothing for none."""
+    return {} if values is None else {f"p{s}": round(v, 2) for s, v in zip(shares, values, strict=True)}

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from gpuworker.pipeline.values import Frame, StepResult
-from gpuworker.sinks.meters import Stages, Window
+from gpuworker.sinks.meters import Stages, Window, named
 from tracking import live
 
 METER_SPAN_S = 5.0
@@ -73,7 +73,7 @@ class StatusBoard:
         with self._lock:
             cameras = []
             for key, camera in self._cameras.items():
-                age = camera.ages_ms.percentiles(now_s, SHARES)
+                age = camera.ages_ms.percentiles(now_s, (50,))
                 cameras.append(
                     {
                         "id": key,
@@ -83,22 +83,19 @@ class StatusBoard:
                         "age_ms": None if age is None else round(age[0]),
                     }
                 )
-            return live.status(
-                at=at, session=dict(self._session), cameras=cameras, stages=self._stages.percentiles(now_s)
-            )
+            stages = {
+                stage: {"p50_ms": row["p50"], "p95_ms": row["p95"]}
+                for stage, row in self._stages.percentiles(now_s, SHARES).items()
+            }
+            return live.status(at=at, session=dict(self._session), cameras=cameras, stages=stages)
 
     def measured(self) -> dict[str, Any]:
-        """Give stages, frames a second and ages of frames at publication, by camera, over the span."""
+        """Give what passed in the span: stages and ages at publication in ms by percentile, frames by camera."""
         now_s = time.monotonic()
         with self._lock:
+            ages = Window.joined([camera.ages_ms for camera in self._cameras.values()])
             return {
-                "stages": self._stages.percentiles(now_s, SHARES),
-                "cameras": {
-                    key: {
-                        "frames": len(camera.frames),
-                        "fps": round(camera.frames.rate(now_s), 2),
-                        "age_ms": camera.ages_ms.percentiles(now_s, SHARES),
-                    }
-                    for key, camera in self._cameras.items()
-                },
+                "stages_ms": self._stages.percentiles(now_s, SHARES),
+                "age_ms": named(ages.percentiles(now_s, SHARES), SHARES),
+                "frames": {key: camera.frames.count(now_s) for key, camera in self._cameras.items()},
             }

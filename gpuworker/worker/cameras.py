@@ -88,6 +88,12 @@ class CameraStates:
             return all(state in OVER for state in self._states.values())
 
     @property
+    def are_online(self) -> bool:
+        """Say whether all cameras give frames."""
+        with self._lock:
+            return all(state == CameraState.ONLINE for state in self._states.values())
+
+    @property
     def have_failed(self) -> bool:
         """Say whether all cameras failed."""
         with self._lock:

@@ -16,6 +16,7 @@ from gpuworker.backends import make_detector, make_embedder
 from gpuworker.pipeline.seams import Source, TakeNumber
 from gpuworker.pipeline.step import Pipeline
 from gpuworker.pipeline.values import Frame, Site, StepResult, Zone
+from gpuworker.sinks.status import METER_SPAN_S
 from gpuworker.sources import open_source
 from gpuworker.sources.sim.worlds import Worlds
 
@@ -83,6 +84,7 @@ class Parts:
     make_pipeline: MakePipeline = make_pipeline
     clock: Callable[[], datetime] = utc_now
     worlds: Worlds = field(default_factory=Worlds)
+    meter_span_s: float = METER_SPAN_S
 
 
 def site_of(environment: Environment) -> tuple[Site, dict[str, str]]:

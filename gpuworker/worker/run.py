@@ -13,7 +13,7 @@ from gpuworker.pipeline.values import Event
 from gpuworker.sinks.batch import Sampler, Sampling
 from gpuworker.sinks.live import LiveSink
 from gpuworker.sinks.rows import RowsSink
-from gpuworker.sinks.status import METER_SPAN_S, StatusBoard
+from gpuworker.sinks.status import StatusBoard
 from gpuworker.sources.reader import CameraReader
 from gpuworker.worker.cameras import CameraStates
 from gpuworker.worker.gather import IDLE_S, Gather
@@ -50,7 +50,6 @@ class SessionRun:
         parts: Parts,
         wake: Callable[[], None],
         stopped: Callable[[], bool],
-        span_s: float = METER_SPAN_S,
     ) -> None:
         """Build everything and begin to read the cameras.
 
@@ -59,7 +58,6 @@ class SessionRun:
             parts: what to build from.
             wake: is called when there is a frame.
             stopped: says whether the worker was asked to stop.
-            span_s: how far back the board's figures look.
 
         Raises:
             NoCamerasError: there is none that is enabled.
@@ -84,7 +82,7 @@ class SessionRun:
                 "worker": session.worker,
             },
             cameras=[camera.key for camera in cameras],
-            span_s=span_s,
+            span_s=parts.meter_span_s,
         )
         self.rows = RowsSink(
             _sampler(session, cameras),

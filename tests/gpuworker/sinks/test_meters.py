@@ -24,7 +24,16 @@ def test_stages_give_percentiles_by_stage():
     stages = Stages(5.0)
     for value in (1.0, 2.0, 3.0):
         stages.add(0.0, {"detect": value, "track": 1.0})
-    assert stages.percentiles(0.0) == {
-        "detect": {"p50_ms": 2.0, "p95_ms": 2.9},
-        "track": {"p50_ms": 1.0, "p95_ms": 1.0},
+    assert stages.percentiles(0.0, (50, 95)) == {
+        "detect": {"p50": 2.0, "p95": 2.9},
+        "track": {"p50": 1.0, "p95": 1.0},
     }
+    assert stages.percentiles(10.0, (50, 95)) == {}
+
+
+def test_windows_can_be_joined():
+    first, second = Window(5.0), Window(5.0)
+    first.add(0.0, 1.0)
+    second.add(1.0, 3.0)
+    assert Window.joined([first, second]).percentiles(1.0, [50]) == [2.0]
+    assert Window.joined([]).percentiles(1.0, [50]) is None

@@ -19,6 +19,7 @@ from gpuworker.pipeline.values import Frame
 from gpuworker.sources import open_source
 from gpuworker.sources.reader import CameraReader
 from gpuworker.sources.sim.worlds import Worlds
+from tests.gpuworker.sources.rtsp_camera import rtsp_camera
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 FPS, FRAMES = 10, 12
@@ -308,3 +309,27 @@ def test_reader_connects_again_to_a_stream_that_ends(server):
 def test_refusals_of_a_server_are_told(server, path, message):
     with pytest.raises(SourceError, match=message):
         opened(f"{server}/{path}")
+
+
+def test_rtsp_stream_keeps_the_steps_of_its_time_stamps():
+    with rtsp_camera([grey(i) for i in range(14)], step_s=0.05) as url:
+        before = datetime.now(UTC)
+        source = opened(url)
+        frames = [read(source) for _ in range(14)]
+        assert source.live
+        source.close()
+    assert [brightness(f) for f in frames] == list(range(14))
+    assert before <= frames[-1].captured_at <= datetime.now(UTC)
+    steps_s = np.diff([f.captured_at.timestamp() for f in frames])
+    assert (steps_s > 0).all()
+    assert np.median(steps_s) == pytest.approx(0.05, abs=0.005)
+
+
+def test_stream_that_falls_silent_is_reported_in_time(monkeypatch):
+    monkeypatch.setattr("gpuworker.sources.decoder.READ_TIMEOUT_S", 0.4)
+    monkeypatch.setattr("gpuworker.sources.decoder.COMMON_OPTIONS", {"analyzeduration": "100000"})
+    with rtsp_camera([grey(i) for i in range(6)], step_s=0.05) as url:
+        source = opened(url)
+        with pytest.raises(SourceError, match=r"rtsp://\*\*\*@127.*broke off: nothing came for 0\.4 s"):
+            drain(source)
+        source.close()

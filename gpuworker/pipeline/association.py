@@ -13,6 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from gpuworker.pipeline.observation import BOTTOM, FEET_HIDDEN, HYPOTHESES, MID, TOP, TOP_CUT, Measured
 from gpuworker.pipeline.settings import TrackerSettings
+from gpuworker.pipeline.views import MEASURED
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -56,22 +57,15 @@ def fit(
         picture_px: width and height.
     """
     innovation = measured.z[:, None, :] - predicted  # (d, t, 3)
-    codes = (HYPOTHESES & measured.valid[:, None, :]) @ BITS  # (d, 3 hypotheses)
-    plausible = _plausible(measured, innovation, covariance, size_px)  # (d, t, 3)
-    best = np.full(innovation.shape[:2], -np.inf)
-    which = np.zeros(innovation.shape[:2], dtype=np.int64)
-    for code in np.unique(codes):
-        if code == 0:
-            continue
-        index = np.flatnonzero(code & BITS)
-        ratio = _log_ratio(index, innovation, covariance, size_px, picture_px, settings)  # (d, t)
-        for hypothesis in np.flatnonzero((codes == code).any(axis=0)):
-            score = ratio + log_prior[:, hypothesis]
-            allowed = plausible[..., hypothesis] & (codes[:, hypothesis] == code)[:, None]
-            better = allowed & (score > best)
-            best[better] = score[better]
-            which[better] = hypothesis
-    return Fit(best, which)
+    used = HYPOTHESES & measured.valid[:, None, :]  # (d, 3 hypotheses, 3 components)
+    codes, which = np.unique(used @ BITS, return_inverse=True)
+    masks = np.asarray((codes[:, None] & BITS) > 0)  # (k, 3)
+    ratio = _log_ratio(masks, innovation, covariance, size_px, picture_px, settings)  # (k, d, t)
+    score = ratio[which.reshape(used.shape[:2]), np.arange(len(measured))[:, None]]  # (d, 3, t)
+    score = np.swapaxes(score, 1, 2) + log_prior  # (d, t, 3)
+    score[~_plausible(measured, innovation, covariance, size_px)] = -np.inf
+    best = np.argmax(score, axis=2)
+    return Fit(np.take_along_axis(score, best[..., None], axis=2)[..., 0], best)
 
 
 def _plausible(measured: Measured, innovation: Floats, covariance: Floats, size_px: Floats) -> Bools:
@@ -85,29 +79,39 @@ def _plausible(measured: Measured, innovation: Floats, covariance: Floats, size_
 
 
 def _log_ratio(
-    index: Ints,
+    masks: Bools,
     innovation: Floats,
     covariance: Floats,
     size_px: Floats,
     picture_px: tuple[float, float],
     settings: TrackerSettings,
 ) -> Floats:
-    """Give the log likelihood ratio (d, t) by the components at ``index`` alone; -inf outside the gate."""
-    part = covariance[:, index[:, None], index]  # (t, m, m)
-    inverse = np.linalg.inv(part)
-    off = innovation[..., index]  # (d, t, m)
-    weighted = np.matmul(off.transpose(1, 0, 2), inverse).transpose(1, 0, 2)
-    distance2 = np.einsum("dtm,dtm->dt", weighted, off)
-    log_det = np.log(np.linalg.det(part))
-    density = np.full(len(size_px), -np.log(settings.clutter_per_frame))  # of boxes of nobody known
-    if MID in index:
-        density = density + np.log(picture_px[0])
-    if BOTTOM in index or TOP in index:
-        density = density + np.log(picture_px[1])
-    if BOTTOM in index and TOP in index:
-        density = density + np.log(size_px)
-    ratio = density - 0.5 * (len(index) * LOG_2PI + log_det + distance2)
-    return np.where(distance2 <= settings.gate_chi2, ratio, -np.inf)
+    """Give the log likelihood ratio (k, d, t) by the components in each mask (k, 3); -inf outside the gate."""
+    both = (masks[:, :, None] & masks[:, None, :])[:, None]  # (k, 1, 3, 3)
+    part = np.where(both, covariance, np.eye(MEASURED))  # (k, t, 3, 3)
+    weight = np.where(both, np.linalg.inv(part), 0.0)
+    off = np.swapaxes(innovation, 0, 1)  # (t, d, 3)
+    distance2 = np.swapaxes(((off @ weight) * off).sum(axis=-1), 1, 2)  # (k, d, t)
+    constant = clutter_volume(masks[:, None], size_px, picture_px, settings)  # (k, t)
+    constant -= 0.5 * (masks.sum(axis=1)[:, None] * LOG_2PI + np.log(np.linalg.det(part)))
+    inside = (distance2 <= settings.gate_chi2) & masks[:, 1:].any(axis=1)[:, None, None]
+    return np.where(inside, constant[:, None, :] - 0.5 * distance2, -np.inf)
+
+
+def clutter_volume(
+    measured: Bools,
+    size_px: Floats,
+    picture_px: tuple[Floats | float, Floats | float],
+    settings: TrackerSettings,
+) -> Floats:
+    """Give the log of one over the density of boxes of nobody known, by components (..., 3).
+
+    They lie anywhere in the picture, with a height like that of a person there.
+    """
+    volume = np.where(measured[..., MID], np.log(picture_px[0]), 0.0)
+    volume = volume + np.where(measured[..., 1:].any(axis=-1), np.log(picture_px[1]), 0.0)
+    volume = volume + np.where(measured[..., 1:].all(axis=-1), np.log(size_px), 0.0)
+    return np.asarray(volume - np.log(settings.clutter_per_frame))
 
 
 def assign(score: Floats) -> Ints:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuworker.pipeline import kalman
-from gpuworker.pipeline.association import LOG_2PI
+from gpuworker.pipeline.association import LOG_2PI, clutter_volume
 from gpuworker.pipeline.observation import BOTTOM, FEET_HIDDEN, HYPOTHESES, MID, TOP, Measured
 from gpuworker.pipeline.settings import TrackerSettings
 from gpuworker.pipeline.values import NO_ID
@@ -212,11 +212,8 @@ def _log_ratio(
     part = np.where(both, spread, np.eye(3))
     off = np.where(valid, residual, 0.0)
     distance2 = (off * np.linalg.solve(part, off[..., None])[..., 0]).sum(axis=1)
-    density = -np.log(settings.clutter_per_frame)
-    density = density + np.where(valid[:, MID], np.log(picture_px[:, 0]), 0.0)
-    density = density + np.where(valid[:, 1:].any(axis=1), np.log(picture_px[:, 1]), 0.0)
-    density = density + np.where(valid[:, 1:].all(axis=1), np.log(seen.size_px), 0.0)
-    ratio = density - 0.5 * (valid.sum(axis=1) * LOG_2PI + np.log(np.linalg.det(part)) + distance2)
+    ratio = clutter_volume(valid, seen.size_px, (picture_px[:, 0], picture_px[:, 1]), settings)
+    ratio -= 0.5 * (valid.sum(axis=1) * LOG_2PI + np.log(np.linalg.det(part)) + distance2)
     usable = (distance2 <= settings.gate_chi2) & valid[:, 1:].any(axis=1)
     return np.where(usable, ratio, -np.inf)
 

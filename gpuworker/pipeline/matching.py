@@ -50,12 +50,16 @@ class Match:
         box: (f, t) index of the box that shows the track, -1 for none.
         fit: (f, t) what place and look of that box say for the person, nats; 0 without one.
         confidence: (f, t) what its confidence says.
+        outside: (f, t, 3) box that the other frames and the prediction say, NaN for no match.
+        outside_variance: (f, t, 3) of that box with its own noise, px^2.
         mean, covariance: of the tracks with everything taken in.
     """
 
     box: Ints
     fit: Floats
     confidence: Floats
+    outside: Floats
+    outside_variance: Floats
     mean: Floats
     covariance: Floats
 
@@ -71,6 +75,7 @@ class Matcher:
         self._box = np.full((frames, tracks), -1, dtype=np.int64)
         self._fit = np.zeros((frames, tracks))
         self._confidence = np.zeros((frames, tracks))
+        self._outside = np.full((2, frames, tracks, MEASURED), np.nan)
         self._hypothesis = np.zeros((frames, tracks), dtype=np.int64)
         self._inverse = kalman.invert(scene.covariance)
         self._matrix = np.zeros((frames, tracks, STATE, STATE))
@@ -88,7 +93,9 @@ class Matcher:
         shift, _ = self._correct(self._matrix.sum(axis=0), self._vector.sum(axis=0))
         self._linearise(self._scene.mean + shift)
         shift, covariance = self._correct(self._matrix.sum(axis=0), self._vector.sum(axis=0))
-        return Match(self._box, self._fit, self._confidence, self._scene.mean + shift, covariance)
+        return Match(
+            self._box, self._fit, self._confidence, *self._outside, self._scene.mean + shift, covariance
+        )
 
     def _correct(self, matrix: Floats, vector: Floats) -> tuple[Floats, Floats]:
         return kalman.correct(self._inverse, matrix, vector)
@@ -145,6 +152,9 @@ class Matcher:
         row = np.flatnonzero(column >= 0)
         track = column[row]
         self._box[f, track] = row
+        self._outside[:, f] = np.nan
+        self._outside[0, f, track] = predicted[track]
+        self._outside[1, f, track] = np.diagonal(spread[track], axis1=1, axis2=2)
         self._fit[f, track] = evidence[row, track]
         self._confidence[f, track] = measured.evidence[row]
         self._hypothesis[f, track] = found.hypothesis[row, track]

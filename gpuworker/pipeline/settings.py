@@ -8,7 +8,7 @@ class TrackerSettings:
     """Hold the tuning values of the floor tracker; times in seconds, so that frame rates do not matter.
 
     Motion:
-        acceleration_psd: m^2/s^3, white-noise acceleration; 0.6 m/s^2 held for half a second.
+        acceleration_psd: m^2/s^3, white-noise acceleration; about 0.55 m/s^2 held for half a second.
         birth_speed_mps: spread of an unknown velocity; people walk at about 1.4 m/s.
         height_m, height_std_m: adults standing.
     A box as a measurement:
@@ -45,7 +45,7 @@ class TrackerSettings:
         birth_miss_limit: most that one camera that should see a new person can say against it, nats.
     """
 
-    acceleration_psd: float = 0.18
+    acceleration_psd: float = 0.15
     birth_speed_mps: float = 1.0
     height_m: float = 1.74
     height_std_m: float = 0.09
@@ -70,8 +70,8 @@ class TrackerSettings:
     hit_limit: float = 1.3863  # ln 4
     miss_limit_per_s: float = 3.0
     evidence_s: float = 0.5
-    survival_per_s: float = 0.98
-    logit_limit: float = 5.0
+    survival_per_s: float = 0.97
+    logit_limit: float = 4.0
     coast_s: float = 1.5
     publish_unseen_s: float = 0.3
     drop_logit: float = -3.0
@@ -111,6 +111,23 @@ class AppearanceSettings:
     camera_prior: float = 20.0
     clean_share: float = 0.3
     look_memory: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class BiasSettings:
+    """Hold the tuning values of the cameras' shifts.
+
+    Attributes:
+        prior_px: how far off a careful calibration is.
+        people_alike: boxes of one frame err alike, so each counts for less.
+        memory_px: never surer of a shift than this, so that a moved camera is noticed.
+        limit_px: beyond this a camera needs a new calibration, not a correction.
+    """
+
+    prior_px: float = 2.0
+    people_alike: float = 4.0
+    memory_px: float = 0.3
+    limit_px: float = 25.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +185,14 @@ class PipelineSettings:
     """Hold the tuning values of the whole pipeline.
 
     Attributes:
-        tracker, appearance, identity, events: of the parts.
+        tracker, appearance, bias, identity, events: of the parts.
         embeddings_per_tick: crops that one tick may embed; the cleanest come first.
         min_crop_px: a crop less high than this is not embedded.
     """
 
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
     appearance: AppearanceSettings = field(default_factory=AppearanceSettings)
+    bias: BiasSettings = field(default_factory=BiasSettings)
     identity: IdentitySettings = field(default_factory=IdentitySettings)
     events: EventSettings = field(default_factory=EventSettings)
     embeddings_per_tick: int = 16

@@ -50,9 +50,7 @@ class Pipeline:
         self._embedder = embedder
         self._settings = settings or PipelineSettings()
         likelihood = LikelihoodRatio(self._settings.appearance)
-        self._tracker = FloorTracker(
-            site, take_track_number, self._settings.tracker, self._settings.appearance, likelihood
-        )
+        self._tracker = FloorTracker(site, take_track_number, self._settings, likelihood)
         self._persons = Persons(take_person_number, likelihood, self._settings.identity)
         self._events = FloorEvents(site.zones, self._settings.events)
         self.perceived_ms: dict[str, float] = {}

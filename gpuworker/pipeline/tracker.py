@@ -1,7 +1,7 @@
 """One tracker on the floor over all cameras: predict, match, correct, judge existence, give birth."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gpuworker.pipeline import births, kalman
 from gpuworker.pipeline.appearance import CameraMeans, LikelihoodRatio, unit
+from gpuworker.pipeline.bias import CameraBias
 from gpuworker.pipeline.boxes import covered_share
 from gpuworker.pipeline.detectability import Detectability
 from gpuworker.pipeline.duplicates import survivors
@@ -16,7 +17,7 @@ from gpuworker.pipeline.existence import judged, log_odds_detected, survived
 from gpuworker.pipeline.matching import Match, Matcher, Scene
 from gpuworker.pipeline.observation import Measured, hypothesis_priors, measure
 from gpuworker.pipeline.seams import TakeNumber
-from gpuworker.pipeline.settings import AppearanceSettings, TrackerSettings
+from gpuworker.pipeline.settings import PipelineSettings
 from gpuworker.pipeline.tracks import Tracks
 from gpuworker.pipeline.values import NO_ID, Observation, Site
 from gpuworker.pipeline.views import Views, look_at
@@ -28,6 +29,7 @@ Bools = NDArray[np.bool_]
 
 PASSES = 2  # a third one changes nothing
 SURE_LOGIT = 2.0
+NEAR_CHI2 = 6.0
 INSIDE = 0.8  # share of a person in the picture from which the chance of a detection is learned
 
 
@@ -78,22 +80,30 @@ class FloorTracker:
         self,
         site: Site,
         take_track_number: TakeNumber,
-        settings: TrackerSettings,
-        appearance: AppearanceSettings,
+        settings: PipelineSettings,
         likelihood: LikelihoodRatio,
     ) -> None:
         """Begin with nobody on the floor."""
         self._views = Views.of(site.cameras)
         self._index = {camera.camera_id: i for i, camera in enumerate(self._views.cameras)}
         self._take_number = take_track_number
-        self._settings = settings
+        self._settings = settings.tracker
         self._tracks = Tracks.none(len(self._views))
         self._detectability = Detectability(len(self._views))
-        self._appearance = appearance
-        self._camera_means = CameraMeans(len(self._views), appearance)
+        self._appearance = settings.appearance
+        self._camera_means = CameraMeans(len(self._views), settings.appearance)
+        self._bias = CameraBias(len(self._views), settings.bias)
         self._likelihood = likelihood
         self._at: datetime | None = None
         self._last_frame: dict[int, datetime] = {}
+
+    @property
+    def camera_shift_px(self) -> dict[str, tuple[float, float]]:
+        """Give how far each camera's boxes lie right of and below what the other cameras say, px."""
+        shift = self._bias.shift_px
+        return {
+            c.camera_id: (float(u), float(v)) for c, (u, v) in zip(self._views.cameras, shift, strict=True)
+        }
 
     def step(self, observations: Sequence[Observation]) -> Followed:
         """Take in the frames of one tick; give who is where at the newest capture time so far.
@@ -154,7 +164,8 @@ class FloorTracker:
             elapsed.append(s.evidence_s if last is None else abs((o.captured_at - last).total_seconds()))
             self._last_frame[int(c)] = o.captured_at
             sees_height = bool(self._views.sees_height[c])
-            measured.append(measure(model, o.detections, s, sees_height=sees_height))
+            boxes = measure(model, o.detections, s, sees_height=sees_height)
+            measured.append(replace(boxes, z=self._bias.correct(int(c), boxes.z)))
             looks.append(self._camera_means.centre(int(c), o.embeddings))
             clean.append(covered_share(o.detections.xyxy) <= self._appearance.clean_share)
         return _Tick(
@@ -181,7 +192,9 @@ class FloorTracker:
             camera=tick.camera,
             dt_s=tick.dt_s,
             measured=tick.measured,
-            appearance=tuple(self._likelihood.evidence(alike, self._appearance.limit) for alike in similarity),
+            appearance=tuple(
+                self._likelihood.evidence(alike, self._appearance.limit) for alike in similarity
+            ),
             mean=t.mean,
             covariance=t.covariance,
             log_odds=log_odds_detected(t.logit, detection),
@@ -216,6 +229,19 @@ class FloorTracker:
             look[track] = look[track] * (1 - 1 / self._appearance.look_memory) + looks[box]
         self._tracks = t.with_(look=look)
 
+    def _learn_bias(self, tick: _Tick, match: Match, shared: Bools) -> None:
+        """Learn the cameras' shifts from people whom another camera sees too, (f, t)."""
+        for f, camera in enumerate(tick.camera):
+            track = np.flatnonzero(shared[f])
+            if len(track) == 0:
+                continue
+            box = match.box[f, track]
+            residual = tick.measured[f].z[box] - match.outside[f, track]
+            # a hidden edge is no measurement: what lies far off is left out
+            variance = match.outside_variance[f, track]
+            valid = tick.measured[f].valid[box] & (residual**2 < NEAR_CHI2 * variance)
+            self._bias.learn(int(camera), residual, variance, valid)
+
     def _judge(self, tick: _Tick, match: Match, share: Floats, detection: Floats) -> None:
         """Take in the matches: states, existence, and how well people are detected."""
         t = self._tracks
@@ -223,6 +249,7 @@ class FloorTracker:
         had = t.had[:, tick.camera].T
         confirmed = (t.logit > SURE_LOGIT) & (hit.sum(axis=0) - hit > 0) & np.isfinite(share)
         both = (hit[:, :, None] & hit[:, None, :]).any(axis=0)
+        self._learn_bias(tick, match, confirmed & hit)
         f, n = np.nonzero(confirmed)
         self._detectability.learn(tick.camera[f], share[f, n], had[f, n], hit[f, n])
         now, seen = t.now.copy(), t.had.copy()
@@ -232,7 +259,9 @@ class FloorTracker:
         self._tracks = t.with_(
             mean=match.mean,
             covariance=match.covariance,
-            logit=judged(t.logit, match.fit, match.confidence, hit, detection, tick.elapsed_s, self._settings),
+            logit=judged(
+                t.logit, match.fit, match.confidence, hit, detection, tick.elapsed_s, self._settings
+            ),
             unseen_s=np.where(hit.any(axis=0), 0.0, t.unseen_s),
             now=now,
             had=seen,

@@ -17,6 +17,8 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from accounts.models import User
@@ -30,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 MESSAGES_PER_S = 20.0
 MESSAGES_BURST = 40.0
-TRY_AGAIN_LATER = 1013  # RFC 6455's registry: the server is short of something, come back
+REDIS_TIMEOUT_S = 3.0
 OUTAGES = (RedisError, DatabaseError, OSError)
 
 _redis_of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = WeakKeyDictionary()
@@ -40,7 +42,10 @@ def shared_redis() -> Redis:
     """Give the event loop's own Redis client: connections cannot be shared between loops."""
     loop = asyncio.get_running_loop()
     if loop not in _redis_of_loop:
-        _redis_of_loop[loop] = Redis.from_url(settings.REDIS_URL)
+        # no second tries: whoever asks says at once that Redis is away, and the browser comes back by itself
+        _redis_of_loop[loop] = Redis.from_url(
+            settings.REDIS_URL, retry=Retry(NoBackoff(), 0), socket_timeout=REDIS_TIMEOUT_S
+        )
     return _redis_of_loop[loop]
 
 
@@ -82,7 +87,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             self.is_over = True
             if not self.is_accepted:
                 await send({"type": "websocket.accept", "subprotocol": self._subprotocol()})
-            await send({"type": "websocket.close", "code": TRY_AGAIN_LATER})
+            await send({"type": "websocket.close", "code": CloseCode.UNAVAILABLE.value})
         finally:
             if self.attendant:
                 self.attendant.cancel()
@@ -103,18 +108,18 @@ class LiveConsumer(AsyncWebsocketConsumer):
         await self.accept(self._subprotocol())
         self.is_accepted = True
         slug = self.scope["url_route"]["kwargs"]["slug"]
-        refusal, environment = await _admit(self.scope["user"], slug)
+        admitted = await _admit(self.scope["user"], slug)
         if self._subprotocol() is None:
-            refusal = CloseCode.MALFORMED
-        if refusal or environment is None:
-            await self._end(refusal)
+            admitted = CloseCode.MALFORMED
+        if isinstance(admitted, CloseCode):
+            await self._end(admitted)
             return
-        self.environment = environment
+        self.environment = admitted
         now = time.monotonic()
         self.pacer = Pacer(now=now)
         self.allowance = MessageAllowance(per_s=MESSAGES_PER_S, burst=MESSAGES_BURST, now=now)
         # join first: what happens while the layout is read is then in the queue, not lost
-        await self.channel_layer.group_add(live.state_group(environment.pk), self.channel_name)
+        await self.channel_layer.group_add(live.state_group(self.environment.pk), self.channel_name)
         await self._greet()
         self.attendant = asyncio.create_task(self._attend())
 
@@ -272,7 +277,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         except OUTAGES as error:
             logger.warning("live view ended: %s", error)
         finally:
-            await self._end(TRY_AGAIN_LATER)
+            await self._end(CloseCode.UNAVAILABLE)
 
     async def _tick(self, ticks: int) -> None:
         changed = await self._adapt()
@@ -288,9 +293,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
         """Look up afresh whether the login and the grant still hold, and how the session is doing."""
         store = import_module(settings.SESSION_ENGINE).SessionStore
         user = await get_user({"session": store(self.scope["session"].session_key)})
-        refusal, _ = await _admit(user, self.environment.slug)
-        if refusal:
-            await self._end(refusal)
+        admitted = await _admit(user, self.environment.slug)
+        if isinstance(admitted, CloseCode):
+            await self._end(admitted)
             return
         status = await database_sync_to_async(selectors.live_status)(
             environment=self.environment, now=timezone.now()
@@ -299,25 +304,26 @@ class LiveConsumer(AsyncWebsocketConsumer):
             self.status = status
             await self.send(live.status(at=timezone.now(), **status))
 
-    async def _end(self, code: int | None) -> None:
+    async def _end(self, code: CloseCode) -> None:
         if not self.is_over:
             self.is_over = True
-            await self.close(code)
+            await self.close(code.value)  # daphne takes plain integers only
 
     def _subprotocol(self) -> str | None:
         return live.SUBPROTOCOL if live.SUBPROTOCOL in self.scope["subprotocols"] else None
 
 
 @database_sync_to_async
-def _admit(user: object, slug: str) -> tuple[CloseCode | None, Environment | None]:
+def _admit(user: object, slug: str) -> Environment | CloseCode:
+    """Give the environment, or why this user does not get it."""
     if not getattr(user, "is_authenticated", False):
-        return CloseCode.UNAUTHENTICATED, None
+        return CloseCode.UNAUTHENTICATED
     environment = Environment.objects.filter(slug=slug).first()
     if environment is None:
-        return CloseCode.NOT_FOUND, None
+        return CloseCode.NOT_FOUND
     if not environments_visible_to(user=cast(User, user)).filter(pk=environment.pk).exists():
-        return CloseCode.FORBIDDEN, None
-    return None, environment
+        return CloseCode.FORBIDDEN
+    return environment
 
 
 @database_sync_to_async

@@ -30,6 +30,7 @@ class CloseCode(IntEnum):
     FORBIDDEN = 4403
     NOT_FOUND = 4404
     TOO_MANY = 4429
+    UNAVAILABLE = 4503  # the server is short of something, Redis say: come back
 
 
 @dataclass(frozen=True, slots=True)

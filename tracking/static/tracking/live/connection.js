@@ -10,8 +10,7 @@ const MAX_RETRY_S = 15;
 const SILENCE_S = 15; // the server says something every 5 s: silence is a dead line
 const SETTLED_S = 10; // a connection that lasted this long starts the back-off anew
 
-const CLOSED = { MALFORMED: 4400, UNAUTHENTICATED: 4401, FORBIDDEN: 4403, NOT_FOUND: 4404, TOO_MANY: 4429 };
-const TRY_AGAIN_LATER = 1013;
+const CLOSED = { MALFORMED: 4400, UNAUTHENTICATED: 4401, FORBIDDEN: 4403, NOT_FOUND: 4404, TOO_MANY: 4429, UNAVAILABLE: 4503 };
 const FINAL = { [CLOSED.UNAUTHENTICATED]: "signed-out", [CLOSED.FORBIDDEN]: "forbidden", [CLOSED.NOT_FOUND]: "gone" };
 
 export class Connection extends EventTarget {
@@ -94,7 +93,7 @@ export class Connection extends EventTarget {
       return;
     }
     if (this.state === "live" && performance.now() - this.#liveSince > SETTLED_S * 1000) this.#tries = 0;
-    this.reason = code === TRY_AGAIN_LATER ? "service" : "network";
+    this.reason = code === CLOSED.UNAVAILABLE ? "service" : "network";
     const tooPushy = code === CLOSED.TOO_MANY || code === CLOSED.MALFORMED;
     const backoff = tooPushy ? MAX_RETRY_S : Math.min(FIRST_RETRY_S * 2 ** this.#tries, MAX_RETRY_S);
     this.#tries += 1;

@@ -72,9 +72,9 @@ export class TileGrid {
     const isBounded = getComputedStyle(this.box).overflowY !== "visible";
     const columns = isBounded
       ? bestColumns(shown.length, aspect, width, height, GAP_PX)
-      : Math.max(1, Math.floor(width / 300));
+      : Math.max(Math.min(2, shown.length), Math.floor(width / 300));
     const most = Math.max(1, Math.floor((width + GAP_PX) / (MIN_TILE_PX + GAP_PX)));
-    const used = Math.min(columns, most, shown.length);
+    const used = isBounded ? Math.min(columns, most) : Math.min(columns, shown.length);
     const rows = Math.ceil(shown.length / used);
     const byHeight = ((height - GAP_PX * (rows - 1)) / rows) * aspect;
     const byWidth = (width - GAP_PX * (used - 1)) / used;

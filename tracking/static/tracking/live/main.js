@@ -26,7 +26,6 @@ const cameraName = (id) => grid.tiles.get(id)?.camera.name ?? id;
 const zones = new Map();
 const people = new PeopleList({ list: $("people"), empty: $("people-empty"), selection });
 const card = new PersonCard({
-  box: $("person-card"),
   chipElement: $("person-chip"),
   facts: $("person-facts"),
   empty: $("person-empty"),
@@ -57,6 +56,7 @@ const takers = {
     for (const zone of message.zones) zones.set(zone.id, zone.name);
     grid.setTiles(message.cameras.map((camera) => makeTile(camera)));
     $("cameras-empty").hidden = message.cameras.length > 0;
+    $("tiles").hidden = message.cameras.length === 0;
     floor.setPlace(message);
     people.setPresent(message.present);
     people.setPositions([], Date.parse(message.at));
@@ -113,6 +113,7 @@ connection.addEventListener("state", showConnection);
 
 function makeTile(camera) {
   const tile = new Tile(camera, selection, clock);
+  tile.addEventListener("pointed", ({ detail }) => floor.pointAtCamera(camera.id, detail));
   tile.addEventListener("shown", ({ detail: { seq, captured_at: capturedAt } }) => {
     connection.send({ type: "ack", camera: camera.id, seq });
     latency.add(clock.now() - Date.parse(capturedAt));
@@ -211,6 +212,7 @@ function showCameras() {
   const tiles = [...grid.tiles.values()];
   const up = tiles.filter((tile) => tile.state === "online").length;
   set($("cameras-up"), String(up));
+  $("cameras-up-box").hidden = tiles.length === 0;
   set($("cameras-down"), String(tiles.length - up));
   $("cameras-down-box").hidden = up === tiles.length;
   for (const tile of tiles) floor.setCameraTone(tile.camera.id, tile.dot.dataset.tone);
@@ -234,7 +236,8 @@ function showBars(present) {
       $("bars").append(bar);
     }
     const [name, fill, number] = bar.children;
-    set(name, cameraName(id));
+    set(name, id);
+    name.title = cameraName(id);
     fill.style.setProperty("--share", String(count / most));
     set(number, String(count));
   }

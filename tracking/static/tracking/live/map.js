@@ -68,6 +68,7 @@ export class FloorMap {
     this.bounds = map ? planBounds(map) : placeBounds(cameras, zones);
     if (map) L.imageOverlay(map.image_url, this.bounds, { alt: "", className: "map-plan" }).addTo(this.plan);
     this.cameraMarkers = new Map();
+    this.cameraViews = new Map();
     for (const camera of cameras) this.#addCamera(camera);
     for (const zone of zones) this.#addZone(zone);
     this.fit();
@@ -75,7 +76,7 @@ export class FloorMap {
 
   /** Show the whole floor. */
   fit() {
-    if (this.bounds) this.map.fitBounds(this.bounds, { padding: [18, 18], animate: false });
+    if (this.bounds) this.map.fitBounds(this.bounds, { padding: [10, 10], animate: false });
   }
 
   /** @param {"views" | "zones" | "trails"} name @param {boolean} isShown */
@@ -89,6 +90,12 @@ export class FloorMap {
   /** @param {string} id @param {string} tone */
   setCameraTone(id, tone) {
     this.cameraMarkers?.get(id)?.getElement()?.setAttribute("data-tone", tone);
+  }
+
+  /** Let what a camera sees stand out while its picture is pointed at. */
+  pointAtCamera(id, isPointed) {
+    this.cameraViews?.get(id)?.getElement()?.classList.toggle("is-pointed", isPointed);
+    this.cameraMarkers?.get(id)?.getElement()?.classList.toggle("is-pointed", isPointed);
   }
 
   /** Move everybody to where the message says they are. */
@@ -138,7 +145,8 @@ export class FloorMap {
 
   #addCamera({ id, name, position_m: position, field_of_view_m: view }) {
     if (view.length >= 3) {
-      L.polygon(view.map(at), { className: "map-view", interactive: false }).addTo(this.layers.views);
+      const polygon = L.polygon(view.map(at), { className: "map-view", interactive: false });
+      this.cameraViews.set(id, polygon.addTo(this.layers.views));
     }
     if (!position) return;
     const marker = document.createElement("span");
@@ -156,7 +164,7 @@ export class FloorMap {
       return;
     }
     const line = L.polyline(points.map(at), { className: "map-line", interactive: false });
-    line.bindTooltip(name, label).addTo(this.layers.zones);
+    line.bindTooltip(name, { ...label, direction: "top" }).addTo(this.layers.zones);
     L.polyline(forwards(points).map(at), { className: "map-line-arrow", interactive: false }).addTo(this.layers.zones);
   }
 
@@ -205,7 +213,7 @@ export class FloorMap {
   #strength(entry, now) {
     const presence = entry.isHere ? 1 : Math.max(0, 1 - (now - entry.seenAt) / FADE_MS);
     const stepsBack = this.selection.isActive && !this.selection.marks(entry.person.person);
-    return presence * (stepsBack ? 0.35 : 1);
+    return presence * (stepsBack ? 0.5 : 1);
   }
 
   #pixel(position) {
@@ -217,11 +225,11 @@ export class FloorMap {
     const points = [...entry.trail.map(([, x, y]) => [x, y]), glide(entry, now)];
     if (strength === 0 || points.length < 2) return;
     context.lineJoin = context.lineCap = "round";
-    context.lineWidth = this.selection.marks(entry.person.person) ? 4.5 : 3;
+    context.lineWidth = this.selection.marks(entry.person.person) ? 5 : 3.5;
     const perBand = Math.max(1, Math.ceil((points.length - 1) / TRAIL_BANDS));
     for (let start = 0; start < points.length - 1; start += perBand) {
       const share = Math.min(1, (start + perBand) / (points.length - 1));
-      context.strokeStyle = personColour(entry.person.person, 0.85 * share * share * strength);
+      context.strokeStyle = personColour(entry.person.person, 0.95 * share ** 1.5 * strength);
       context.beginPath();
       points.slice(start, start + perBand + 1).forEach((point, index) => {
         const { x, y } = this.#pixel(point);

@@ -16,7 +16,7 @@ export function chip(person) {
 
 /** Write a time of day. */
 export function clockTime(ms) {
-  return new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  return new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 }
 
 /** Write how long something has lasted. */
@@ -113,8 +113,8 @@ export class PeopleList {
 export class PersonCard {
   #card = null;
 
-  constructor({ box, chipElement, facts, empty, stop, selection, people, cameraName }) {
-    Object.assign(this, { box, chipElement, facts, empty, stop, selection, people, cameraName });
+  constructor({ chipElement, facts, empty, stop, selection, people, cameraName }) {
+    Object.assign(this, { chipElement, facts, empty, stop, selection, people, cameraName });
     stop.addEventListener("click", () => selection.follow(null));
     selection.addEventListener("follow", () => {
       this.#card = null;
@@ -135,7 +135,7 @@ export class PersonCard {
 
   refresh() {
     const { followed } = this.selection;
-    this.box.hidden = this.stop.hidden = followed === null;
+    this.facts.hidden = this.chipElement.hidden = this.stop.hidden = followed === null;
     this.empty.hidden = followed !== null;
     if (followed === null) return;
     set(this.chipElement, String(followed));
@@ -143,10 +143,9 @@ export class PersonCard {
     const person = this.people.people.get(followed);
     const since = this.people.since(followed);
     const speed = person ? Math.hypot(person.vx_mps, person.vy_mps).toFixed(1) : null;
-    const last = this.people.lastCamera.get(followed);
     const facts = {
       "fact.since": since && person ? `${clockTime(since)}` : text("notHere"),
-      "fact.camera": last ? this.cameraName(last) : text("none"),
+      "fact.camera": this.#cameras(person, followed),
       "fact.zone": this.#card?.zone ?? text("none"),
       "fact.speed": speed === null ? "–" : text("speed", { speed }),
       "fact.position": person
@@ -156,6 +155,13 @@ export class PersonCard {
       "fact.visits": this.#card ? String(this.#card.visits) : "–",
     };
     this.#write(facts);
+  }
+
+  /** The cameras that see the followed person now, or the one that did last. */
+  #cameras(person, followed) {
+    if (person?.cameras.length) return person.cameras.join(" · ");
+    const last = this.people.lastCamera.get(followed);
+    return last ? text("lastSeenBy", { camera: this.cameraName(last) }) : text("none");
   }
 
   #write(facts) {

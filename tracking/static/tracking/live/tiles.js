@@ -64,6 +64,9 @@ export class Tile extends EventTarget {
     const caption = document.createElement("figcaption");
     caption.append(this.dot, name, this.facts);
     this.element.append(this.canvas, this.cover, caption, this.button);
+    for (const [event, isPointed] of [["pointerenter", true], ["pointerleave", false]]) {
+      this.element.addEventListener(event, () => this.dispatchEvent(new CustomEvent("pointed", { detail: isPointed })));
+    }
     this.canvas.addEventListener("pointermove", (event) => this.#point(event));
     this.canvas.addEventListener("pointerleave", () => this.selection.hover(null));
     this.canvas.addEventListener("click", (event) => {
@@ -163,6 +166,7 @@ export class Tile extends EventTarget {
     }
     const { bitmap, header } = this.#frame;
     const context = this.canvas.getContext("2d");
+    context.imageSmoothingQuality = "high";
     context.drawImage(bitmap, 0, 0, width, height);
     const scale = { x: width / header.width, y: height / header.height };
     const boxes = [...header.boxes].sort((a, b) => this.#rank(a) - this.#rank(b));
@@ -179,7 +183,7 @@ export class Tile extends EventTarget {
     const [left, top, width, height] = [x1 * scale.x, y1 * scale.y, (x2 - x1) * scale.x, (y2 - y1) * scale.y];
     const isMarked = this.selection.marks(person);
     context.save();
-    if (this.selection.isActive && !isMarked) context.globalAlpha = 0.4;
+    if (this.selection.isActive && !isMarked) context.globalAlpha = 0.5;
     context.lineWidth = (isMarked ? 3.5 : 2) * pixel;
     context.strokeStyle = person === null ? NOBODY : personColour(person);
     if (person === null) context.setLineDash([4 * pixel, 4 * pixel]);

@@ -137,8 +137,9 @@ class _Entry:
         return value
 
     def array(self, key: str, shape: tuple[int, ...]) -> Rows:
+        raw = self.get(key)
         try:
-            value = np.array(self.get(key), dtype=np.float64)
+            value = np.array(raw, dtype=np.float64)
         except (TypeError, ValueError):
             raise SceneError(f"{self.where}: {key} must hold numbers only") from None
         if value.shape != shape or not np.isfinite(value).all():

@@ -54,7 +54,7 @@ def scene_import(*, scene: Scene, slug: str, loop: bool = False) -> SetUp:
         plan = draw_plan(bounds_m=scene.bounds_m, cameras=[camera.model for camera in scene.cameras])
         _plan(environment, plan, found)
     except ValidationError as error:
-        raise SceneError(f"scene {scene.name}: {' '.join(error.messages)}") from error
+        raise SceneError(f"scene {scene.name!r}: {' '.join(error.messages)}") from error
     _session(environment, found)
     return found
 
@@ -99,7 +99,10 @@ def _scene_camera(
     if not seen.has_pictures:
         found.done.append(f"camera {seen.model.camera_id} left out: the scene has no pictures of it")
         return
-    camera = _camera(environment, seen.model, _source_url(scene, seen, loop), scene.fps, found)
+    try:
+        camera = _camera(environment, seen.model, _source_url(scene, seen, loop), scene.fps, found)
+    except ValidationError as error:
+        raise SceneError(f"camera {seen.model.camera_id!r}: {' '.join(error.messages)}") from error
     if _calibrate(camera, seen.model):
         found.done.append(f"camera {camera.key} calibrated")
     if seen.offset_s:
@@ -124,11 +127,14 @@ def _camera(environment: Environment, model: CameraModel, url: str, fps: float, 
 def _source_url(scene: Scene, seen: SceneCamera, loop: bool) -> str:
     # all cameras loop after the same time, so that they stay together
     options = [f"loop={scene.frames / scene.fps:.12g}"] if loop else []
-    if seen.video is not None:
+    if seen.video is not None and seen.video.is_file():
         return _address("file", seen.video, options)
-    if seen.images is not None:
+    if seen.images is not None and seen.images.is_dir():
         return _address("images", seen.images, [f"fps={scene.fps:g}", *options])
-    raise SceneError(f"camera {seen.model.camera_id} has no pictures")
+    raise SceneError(
+        f"camera {seen.model.camera_id!r}: expected a video file or a folder of images, "
+        f"got {seen.video or seen.images}"
+    )
 
 
 def _address(scheme: str, path: Path, options: list[str]) -> str:

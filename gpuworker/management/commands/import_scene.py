@@ -12,6 +12,7 @@ from gpuworker.scenes import SceneError, read_scene
 from gpuworker.site_setup import scene_import
 
 WRONG_INPUT = 2  # exit status
+SLUG_LENGTH = 50
 
 
 class Command(BaseCommand):
@@ -29,8 +30,8 @@ class Command(BaseCommand):
         """Import and say what was done."""
         try:
             scene = read_scene(options["scene"])
-            slug = options["slug"] or slugify(scene.name)
-            if not re.fullmatch(r"[-a-zA-Z0-9_]{1,50}", slug):
+            slug = options["slug"] or slugify(scene.name)[:SLUG_LENGTH]
+            if not re.fullmatch(rf"[-a-zA-Z0-9_]{{1,{SLUG_LENGTH}}}", slug):
                 raise SceneError(
                     f"'{slug}' is no short name: give one of letters, digits, - and _ with --slug"
                 )

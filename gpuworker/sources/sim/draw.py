@@ -57,8 +57,8 @@ class CameraView:
             cv2.copyTo(self.backdrop.image[area], hidden.view(np.uint8), part)
 
     def _cast_shadows(self, image: Image, truth: Truth, shape: Silhouettes) -> None:
-        for index in shape.index:
-            outline = project_points(self.camera, _shadow_m(truth, index))[0]
+        outlines = project_points(self.camera, _shadows_m(truth, shape.index))[0]
+        for outline in outlines:
             box = np.concatenate([outline.min(axis=0), outline.max(axis=0)])
             area = _clipped(box, image, margin=6)
             if area is None:
@@ -86,12 +86,12 @@ def _clipped(xyxy: NDArray, image: Image, *, margin: int) -> tuple[slice, slice]
     return (slice(y0, y1), slice(x0, x1)) if x1 > x0 and y1 > y0 else None
 
 
-def _shadow_m(truth: Truth, i: int) -> NDArray[np.float64]:
-    """Outline the shadow of a person on the floor, (12, 3) m: from the feet to where the head's falls."""
-    foot = truth.position_m[i]
-    head = foot + SHADOW_PER_M * truth.height_m[i]
+def _shadows_m(truth: Truth, index: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Outline the shadows of people on the floor, (n, 12, 3) m: from the feet to where the head's falls."""
+    foot = truth.position_m[index][:, None]  # (n, 1, 2)
+    head = foot + SHADOW_PER_M * truth.height_m[index][:, None, None]
     along = np.arctan2(SHADOW_PER_M[1], SHADOW_PER_M[0])
     turn = np.linspace(-np.pi / 2, np.pi / 2, 6) + along
     arc = np.column_stack([np.cos(turn), np.sin(turn)])
-    outline = np.vstack([head + 0.15 * arc, foot - 0.19 * arc])
-    return np.column_stack([outline, np.zeros(len(outline))])
+    outline = np.concatenate([head + 0.15 * arc, foot - 0.19 * arc], axis=1)
+    return np.concatenate([outline, np.zeros((*outline.shape[:2], 1))], axis=2)

@@ -1,6 +1,7 @@
 """How each simulated person looks: drawn from the seed and the person's id, distinct at a glance."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -73,6 +74,7 @@ def outfit_of(seed: int, person_id: int) -> Outfit:
     )
 
 
+@lru_cache(maxsize=4096)
 def lit(colour: Bgr, light: float) -> Bgr:
     """Make a colour lighter or darker."""
     b, g, r = (min(255, max(0, int(c * light + (light - 1) * 12))) for c in colour)

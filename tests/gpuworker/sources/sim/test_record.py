@@ -69,7 +69,8 @@ def test_boxes_have_the_ids_of_the_truth(scene_folder):
     assert (detections[:, 1] == -1).all()
 
 
-def test_command_writes_images_and_no_detections(tmp_path, capsys):
+def test_command_writes_images_and_no_detections(tmp_path, capsys, monkeypatch, worlds):
+    monkeypatch.setattr("gpuworker.sources.sim.record.Worlds", lambda: worlds)
     folder = tmp_path / "few"
     call_command(
         "record_sim", str(folder), "--seconds", "0.2", "--people", "2", "--images", "--no-detections"

@@ -59,8 +59,8 @@ def fit(
     innovation = measured.z[:, None, :] - predicted  # (d, t, 3)
     used = HYPOTHESES & measured.valid[:, None, :]  # (d, 3 hypotheses, 3 components)
     codes, which = np.unique(used @ BITS, return_inverse=True)
-    masks = np.asarray((codes[:, None] & BITS) > 0)  # (k, 3)
-    ratio = _log_ratio(masks, innovation, covariance, size_px, picture_px, settings)  # (k, d, t)
+    masks = np.not_equal(codes[:, None] & BITS, 0)  # (k, 3)
+    ratio = _log_ratio(np.asarray(masks), innovation, covariance, size_px, picture_px, settings)  # (k, d, t)
     score = ratio[which.reshape(used.shape[:2]), np.arange(len(measured))[:, None]]  # (d, 3, t)
     score = np.swapaxes(score, 1, 2) + log_prior  # (d, t, 3)
     score[~_plausible(measured, innovation, covariance, size_px)] = -np.inf
@@ -94,8 +94,8 @@ def _log_ratio(
     distance2 = np.swapaxes(((off @ weight) * off).sum(axis=-1), 1, 2)  # (k, d, t)
     constant = clutter_volume(masks[:, None], size_px, picture_px, settings)  # (k, t)
     constant -= 0.5 * (masks.sum(axis=1)[:, None] * LOG_2PI + np.log(np.linalg.det(part)))
-    inside = (distance2 <= settings.gate_chi2) & masks[:, 1:].any(axis=1)[:, None, None]
-    return np.where(inside, constant[:, None, :] - 0.5 * distance2, -np.inf)
+    placed = np.any(masks[:, 1:], axis=1, keepdims=True)[..., None]  # (k, 1, 1)
+    return np.where((distance2 <= settings.gate_chi2) & placed, constant[:, None, :] - 0.5 * distance2, -np.inf)
 
 
 def clutter_volume(

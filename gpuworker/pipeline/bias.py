@@ -30,7 +30,7 @@ class CameraBias:
     def correct(self, camera: int, z: Floats) -> Floats:
         """Take the shift off measurements (n, 3) of u_mid, v_bottom, v_top."""
         u, v = self._shift[camera]
-        return z - np.array([u, v, v])
+        return np.asarray(z - np.array([u, v, v]))
 
     def learn(self, camera: int, residual: Floats, variance: Floats, valid: Bools) -> None:
         """Take in corrected measurements minus what the other cameras say, (n, 3), with variances px^2.

@@ -75,7 +75,8 @@ class Matcher:
         self._box = np.full((frames, tracks), -1, dtype=np.int64)
         self._fit = np.zeros((frames, tracks))
         self._confidence = np.zeros((frames, tracks))
-        self._outside = np.full((2, frames, tracks, MEASURED), np.nan)
+        self._outside = np.full((frames, tracks, MEASURED), np.nan)
+        self._outside_variance = np.full((frames, tracks, MEASURED), np.nan)
         self._hypothesis = np.zeros((frames, tracks), dtype=np.int64)
         self._inverse = kalman.invert(scene.covariance)
         self._matrix = np.zeros((frames, tracks, STATE, STATE))
@@ -94,7 +95,13 @@ class Matcher:
         self._linearise(self._scene.mean + shift)
         shift, covariance = self._correct(self._matrix.sum(axis=0), self._vector.sum(axis=0))
         return Match(
-            self._box, self._fit, self._confidence, *self._outside, self._scene.mean + shift, covariance
+            box=self._box,
+            fit=self._fit,
+            confidence=self._confidence,
+            outside=self._outside,
+            outside_variance=self._outside_variance,
+            mean=self._scene.mean + shift,
+            covariance=covariance,
         )
 
     def _correct(self, matrix: Floats, vector: Floats) -> tuple[Floats, Floats]:
@@ -152,9 +159,9 @@ class Matcher:
         row = np.flatnonzero(column >= 0)
         track = column[row]
         self._box[f, track] = row
-        self._outside[:, f] = np.nan
-        self._outside[0, f, track] = predicted[track]
-        self._outside[1, f, track] = np.diagonal(spread[track], axis1=1, axis2=2)
+        self._outside[f] = self._outside_variance[f] = np.nan
+        self._outside[f, track] = predicted[track]
+        self._outside_variance[f, track] = np.diagonal(spread[track], axis1=1, axis2=2)
         self._fit[f, track] = evidence[row, track]
         self._confidence[f, track] = measured.evidence[row]
         self._hypothesis[f, track] = found.hypothesis[row, track]

@@ -249,10 +249,14 @@ def status(
     cameras: Sequence[Mapping[str, Any]],
     stages: Mapping[str, Mapping[str, float]] | None = None,
 ) -> str:
-    """Write how the session and its cameras are doing; a camera is ``{"id", "state", "message", "fps", "age_ms"}``.
+    """Write how the session and its cameras are doing.
 
-    A session is ``{"id", "state", "message", "worker"}``; stages are ``{"detect": {"p50_ms", "p95_ms"}, ...}``
-    over the last seconds.
+    Args:
+        at: now.
+        session: ``{"id", "state", "message", "worker"}``.
+        cameras: each ``{"id", "state", "message", "fps", "age_ms", "age_p95_ms"}``; ages are those of its frames
+            at publication over the last seconds, p50 and p95.
+        stages: ``{"detect": {"p50_ms", "p95_ms"}, ...}`` over the last seconds.
     """
     return _dumps(
         {

@@ -73,14 +73,15 @@ class StatusBoard:
         with self._lock:
             cameras = []
             for key, camera in self._cameras.items():
-                age = camera.ages_ms.percentiles(now_s, (50,))
+                ages = camera.ages_ms.percentiles(now_s, (50, 95)) or (None, None)
                 cameras.append(
                     {
                         "id": key,
                         "state": camera.state,
                         "message": camera.message,
                         "fps": round(camera.frames.rate(now_s), 1),
-                        "age_ms": None if age is None else round(age[0]),
+                        "age_ms": _rounded(ages[0]),
+                        "age_p95_ms": _rounded(ages[1]),
                     }
                 )
             stages = {
@@ -99,3 +100,7 @@ class StatusBoard:
                 "age_ms": named(ages.percentiles(now_s, SHARES), SHARES),
                 "frames": {key: camera.frames.count(now_s) for key, camera in self._cameras.items()},
             }
+
+
+def _rounded(value: float | None) -> int | None:
+    return None if value is None else round(value)

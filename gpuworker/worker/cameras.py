@@ -12,7 +12,7 @@ from gpuworker.pipeline.values import Event
 from tracking.choices import EventKind
 
 OVER = (CameraState.ENDED, CameraState.FAILED)
-LOST = (CameraState.OFFLINE, CameraState.FAILED)
+UP_STATES: dict[str, bool] = {CameraState.ONLINE: True, CameraState.OFFLINE: False, CameraState.FAILED: False}
 
 
 class CameraStates:
@@ -26,6 +26,7 @@ class CameraStates:
         show: Callable[[str, str, str], None],
         happen: Callable[[Event], None],
         clock: Callable[[], datetime],
+        were_up: Mapping[str, bool] | None = None,
     ) -> None:
         """Begin with every camera off.
 
@@ -35,6 +36,7 @@ class CameraStates:
             show: is told key, state and message of every change.
             happen: is given an event when a camera comes or goes.
             clock: reads the time.
+            were_up: whether a camera was up when it was last heard of, by key; what is no news makes no event.
         """
         self._cameras = {camera.key: camera for camera in cameras}
         self._problems = problems
@@ -43,6 +45,7 @@ class CameraStates:
         self._clock = clock
         self._lock = threading.Lock()
         self._states = dict.fromkeys(self._cameras, str(CameraState.OFF))
+        self._up = dict(were_up or {})
         self._unsaved: dict[str, tuple[str, str, datetime]] = {}
 
     def change(self, key: str, state: str, message: str) -> None:
@@ -51,10 +54,10 @@ class CameraStates:
             message = message or self._problems.get(key, "")
         at = self._clock()
         with self._lock:
-            before, self._states[key] = self._states[key], state
+            self._states[key] = state
             self._unsaved[key] = state, message, at
+            kind = self._news(key, state)
         self._show(key, state, message)
-        kind = _kind_of_change(before, state)
         if kind is not None:
             self._happen(
                 Event(kind=kind, at=at, camera_id=key, payload={"message": message} if message else {})
@@ -99,10 +102,18 @@ class CameraStates:
         with self._lock:
             return all(state == CameraState.FAILED for state in self._states.values())
 
+    @property
+    def were_up(self) -> dict[str, bool]:
+        """Give by key whether a camera was up when it was last heard of."""
+        with self._lock:
+            return dict(self._up)
 
-def _kind_of_change(before: str, after: str) -> EventKind | None:
-    if after == CameraState.ONLINE and before != CameraState.ONLINE:
-        return EventKind.CAMERA_ONLINE
-    if after in LOST and before not in LOST:
-        return EventKind.CAMERA_OFFLINE
-    return None
+    def _news(self, key: str, state: str) -> EventKind | None:
+        """Give the event of a camera that came or went; being paused or switched off is none."""
+        if state not in UP_STATES:
+            return None
+        is_up = UP_STATES[state]
+        if self._up.get(key) == is_up:
+            return None
+        self._up[key] = is_up
+        return EventKind.CAMERA_ONLINE if is_up else EventKind.CAMERA_OFFLINE

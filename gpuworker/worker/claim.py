@@ -3,13 +3,14 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from django.db import connection
 
 from gpuworker.backends import BackendError
 from gpuworker.worker.lease import Lease
+from gpuworker.worker.parts import setup_of
 from gpuworker.worker.run import NoCamerasError, SessionRun
 from tracking.choices import ActualState, DesiredState
 from tracking.models import TrackingSession
@@ -17,6 +18,7 @@ from tracking.services import session_report
 
 logger = logging.getLogger(__name__)
 
+LOOK_S = 2.0  # between two looks whether cameras or zones changed
 RETRY_S = 10.0  # a failed session is given back after this
 
 
@@ -29,17 +31,25 @@ class Claim:
         failure: why it cannot be carried out; empty while it can.
     """
 
-    def __init__(self, session: TrackingSession, *, now: datetime, build: Callable[[], SessionRun]) -> None:
-        """Begin to build, on a thread of its own: loading a model takes longer than leases of other sessions last."""
+    def __init__(
+        self,
+        session: TrackingSession,
+        *,
+        now: datetime,
+        build: Callable[[Mapping[str, bool]], SessionRun],
+    ) -> None:
+        """Begin to build; ``build`` is told of each camera that was seen before whether it was up."""
         self.session = session
         self.lease = Lease(session, now=now)
         self.run: SessionRun | None = None
         self.failure = ""
         self.give_back_s = float("inf")
+        self._make = build
         self._reported = ActualState.STARTING
         self._is_closed = False
         self._building = threading.Lock()
-        threading.Thread(target=self._build, args=(build,), name=f"start {session.pk}", daemon=True).start()
+        self._looked_s = time.monotonic()
+        self._begin({})
 
     def tick(self, now: datetime) -> float | None:
         """Give the session its turn; give for how long nothing else is to do, None where it has no say."""
@@ -72,6 +82,26 @@ class Claim:
             run.live.show_session(state=state, message="")
             self._reported = state
         run.states.save()
+
+    def follow_changes(self) -> None:
+        """Build anew when somebody changed the cameras, their calibrations or the zones; ask seldom.
+
+        Raises:
+            DatabaseError: the database is away.
+        """
+        now_s = time.monotonic()
+        if self.run is None or now_s - self._looked_s < LOOK_S:
+            return
+        self._looked_s = now_s
+        if setup_of(self.session.environment_id) == self.run.setup:
+            return
+        logger.info("Cameras or zones of session %s changed: built anew", self.session)
+        run, self.run = self.run, None
+        run.close(farewell=False)
+        run.states.switch_off()
+        run.states.save()
+        self._reported = ActualState.STARTING
+        self._begin(run.states.were_up)
 
     def give_up(self) -> None:
         """Stop carrying the session out, say why, and hold it for a while so that it is not tried again at once.
@@ -108,9 +138,14 @@ class Claim:
             if farewell:
                 run.states.save()
 
-    def _build(self, build: Callable[[], SessionRun]) -> None:
+    def _begin(self, were_up: Mapping[str, bool]) -> None:
+        """Build on a thread of its own: loading a model takes longer than the leases of other sessions last."""
+        name = f"start {self.session.pk}"
+        threading.Thread(target=self._build, args=(were_up,), name=name, daemon=True).start()
+
+    def _build(self, were_up: Mapping[str, bool]) -> None:
         try:
-            run = build()
+            run = self._make(were_up)
         except (NoCamerasError, BackendError) as error:
             self.fail(str(error))
         except Exception as error:

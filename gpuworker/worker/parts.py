@@ -10,12 +10,13 @@ from typing import Protocol
 import numpy as np
 from django.conf import settings
 
-from environments.models import Environment
+from environments.models import Calibration, Camera, Environment, Zone
 from environments.selectors import calibration_problems, camera_models
 from gpuworker.backends import make_detector, make_embedder
+from gpuworker.pipeline import values
 from gpuworker.pipeline.seams import Source, TakeNumber
 from gpuworker.pipeline.step import Pipeline
-from gpuworker.pipeline.values import Frame, Site, StepResult, Zone
+from gpuworker.pipeline.values import Frame, Site, StepResult
 from gpuworker.sinks.status import METER_SPAN_S
 from gpuworker.sources import open_source
 from gpuworker.sources.sim.worlds import Worlds
@@ -87,12 +88,26 @@ class Parts:
     meter_span_s: float = METER_SPAN_S
 
 
+def setup_of(environment_id: int) -> str:
+    """Give everything that a session's parts are built from, to tell whether it changed since."""
+    cameras = Camera.objects.filter(environment=environment_id, enabled=True).order_by("pk")
+    calibrations = Calibration.objects.filter(camera__in=cameras, is_active=True).order_by("pk")
+    zones = Zone.objects.filter(environment=environment_id).order_by("pk")
+    return repr(
+        (
+            list(cameras.values_list("pk", "key", "source_url", "width", "height", "fps")),
+            list(calibrations.values_list("pk", "h_image_to_world")),
+            list(zones.values_list("pk", "key", "kind", "points_m")),
+        )
+    )
+
+
 def site_of(environment: Environment) -> tuple[Site, dict[str, str]]:
     """Give an environment as the pipeline knows it, and by camera key what is wrong with its calibrations."""
     zones = []
     for zone in environment.zones.all():
         try:
-            zones.append(Zone(zone.key, zone.kind, np.asarray(zone.points_m, dtype=np.float64)))
+            zones.append(values.Zone(zone.key, zone.kind, np.asarray(zone.points_m, dtype=np.float64)))
         except ValueError as error:
             logger.warning("Zone %s of %s is left out: %s", zone.key, environment.slug, error)
     return Site(camera_models(environment=environment), tuple(zones)), calibration_problems(

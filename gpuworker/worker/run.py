@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from django.conf import settings
@@ -18,7 +18,7 @@ from gpuworker.sources.reader import CameraReader
 from gpuworker.worker.cameras import CameraStates
 from gpuworker.worker.gather import IDLE_S, Gather
 from gpuworker.worker.numbers import NumberSupply
-from gpuworker.worker.parts import Parts, site_of
+from gpuworker.worker.parts import Parts, setup_of, site_of
 from tracking.choices import ActualState
 from tracking.models import TrackingSession
 
@@ -37,6 +37,7 @@ class SessionRun:
     """Tracks one environment; made, attended to and closed by the control thread, ticked by the worker's loop.
 
     Attributes:
+        setup: everything that this was built from.
         is_paused: nobody reads the cameras for now.
         started_at: the moment from which recorded and simulated sources count.
         board: figures of the last seconds.
@@ -50,6 +51,7 @@ class SessionRun:
         parts: Parts,
         wake: Callable[[], None],
         stopped: Callable[[], bool],
+        were_up: Mapping[str, bool],
     ) -> None:
         """Build everything and begin to read the cameras.
 
@@ -58,11 +60,13 @@ class SessionRun:
             parts: what to build from.
             wake: is called when there is a frame.
             stopped: says whether the worker was asked to stop.
+            were_up: by key, whether a camera was up when it was last heard of.
 
         Raises:
             NoCamerasError: there is none that is enabled.
             BackendError: the detector or the embedder cannot be made.
         """
+        self.setup = setup_of(session.environment_id)
         cameras = list(session.environment.cameras.filter(enabled=True))
         if not cameras:
             raise NoCamerasError(f"{session.environment} has no camera that is enabled: add one")
@@ -101,6 +105,7 @@ class SessionRun:
             show=self.live.show_camera,
             happen=self._happen,
             clock=parts.clock,
+            were_up=were_up,
         )
         self.readers = self._read(cameras, parts, wake)
         self._gather = Gather({camera.key: (self.readers[camera.key].take, camera.fps) for camera in cameras})

@@ -8,7 +8,7 @@ what is asked of sessions, and writes states.
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -19,6 +19,7 @@ from gpuworker.worker.numbers import NumbersExhaustedError
 from gpuworker.worker.parts import Parts
 from gpuworker.worker.run import SessionRun
 from tracking.choices import ActualState, DesiredState
+from tracking.models import TrackingSession
 from tracking.services import LeaseLost, session_ask, session_claim, session_release
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,10 @@ logger = logging.getLogger(__name__)
 CONTROL_S = 0.4  # between two looks at what is asked: a wish is obeyed within a second
 LONGEST_IDLE_S = 0.2  # a signal is noticed within this
 STUCK_S = 30.0  # a loop that is silent for so long leaves its sessions to other workers
+
+
+class WorkerCrashedError(RuntimeError):
+    """The worker ended by a fault of its own."""
 
 
 class Worker:
@@ -53,6 +58,7 @@ class Worker:
         self._parts = parts or Parts()
         self.claims: tuple[Claim, ...] = ()  # replaced, never changed: two threads look at it
         self._has_failed = False
+        self._has_crashed = False
         self._wake = threading.Event()
         self._is_stopping = False
         self._is_database_away = False
@@ -63,7 +69,11 @@ class Worker:
         self._is_stopping = True
 
     def run(self) -> None:
-        """Work until stopped, or until all is done where that was asked for."""
+        """Work until stopped, or until all is done where that was asked for.
+
+        Raises:
+            WorkerCrashedError: the control thread came to an end that nobody foresaw; its log says more.
+        """
         control = threading.Thread(target=self._control, name="control")
         control.start()
         try:
@@ -74,6 +84,8 @@ class Worker:
         finally:
             self._is_stopping = True
             control.join()
+        if self._has_crashed:
+            raise WorkerCrashedError("the worker ended by a fault of its own: see its log")
 
     def step(self) -> float:
         """Give every session its turn; give the seconds until the next may be due."""
@@ -123,9 +135,12 @@ class Worker:
             while not self._is_stopping:
                 self.attend(self._parts.clock())
                 self._rest()
-            self.close(self._parts.clock())
+        except Exception:
+            logger.exception("The control thread failed")
+            self._has_crashed = True
         finally:
             self._is_stopping = True
+            self.close(self._parts.clock())
             connection.close()
 
     def _rest(self) -> None:
@@ -140,16 +155,19 @@ class Worker:
             session = session_claim(worker=self._name, now=now, environment_slugs=self._environment_slugs)
         if session is not None:
             logger.info("Claimed session %s", session)
-            build = partial(
-                SessionRun,
-                session,
-                parts=self._parts,
-                wake=self._wake.set,
-                stopped=lambda: self._is_stopping,
-            )
+            build = partial(self._build, session)
             self.claims += (Claim(session, now=now, build=build),)
         elif self._once and not self.claims:
             self._is_stopping = True
+
+    def _build(self, session: TrackingSession, were_up: Mapping[str, bool]) -> SessionRun:
+        return SessionRun(
+            session,
+            parts=self._parts,
+            wake=self._wake.set,
+            stopped=lambda: self._is_stopping,
+            were_up=were_up,
+        )
 
     def _attend_claim(self, claim: Claim, now: datetime) -> None:
         try:
@@ -163,6 +181,7 @@ class Worker:
                 self._end(claim, now, message="all recordings have ended")
             else:
                 claim.obey(wish)
+                claim.follow_changes()
         except LeaseLost as error:
             logger.warning("Lost: %s", error)
             self._forget(claim)

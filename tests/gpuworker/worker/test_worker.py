@@ -13,7 +13,14 @@ from environments.models import Calibration, Camera
 from gpuworker.pipeline.seams import EndOfSource, UnusableSourceError
 from gpuworker.pipeline.values import Frame
 from gpuworker.worker import Parts, Worker
-from tests.factories import T0, CalibrationFactory, CameraFactory, EnvironmentFactory, TrackingSessionFactory
+from tests.factories import (
+    T0,
+    CalibrationFactory,
+    CameraFactory,
+    EnvironmentFactory,
+    TrackingSessionFactory,
+    ZoneFactory,
+)
 from tests.gpuworker.made import frame, result, sighting
 from tests.servers import wait_for
 from tracking.choices import DesiredState
@@ -291,6 +298,34 @@ def test_a_session_that_raises_fails_alone_and_is_given_back(
     assert state_of(other)[0] == "running"
     monkeypatch.setattr(next(c for c in worker.claims if c.session == plaza), "give_back_s", 0.0)
     drive(worker, clock, lambda: state_of(plaza)[0] == "running")
+
+
+def test_changed_cameras_and_zones_are_followed_without_a_restart(
+    make_worker, site, clock, plaza, monkeypatch
+):
+    monkeypatch.setattr("gpuworker.worker.claim.LOOK_S", 0.0)
+    worker = make_worker()
+    site.give("sim://plaza/c1", frame("c1"))
+    drive(worker, clock, lambda: site.seen == [("c1",)] and camera_states()["c1"][0] == "online")
+    Camera.objects.filter(key="c2").update(enabled=False)
+    added = CameraFactory.create(environment=plaza.environment, key="c3", source_url="sim://plaza/c3")
+    CalibrationFactory.create(camera=added)
+    ZoneFactory.create(environment=plaza.environment, key="z1")
+    drive(worker, clock, lambda: len(site.sites) > 1 and "c3" in site.sites[-1].cameras)
+    assert set(site.sites[-1].cameras) == {"c1", "c3"}
+    assert [zone.zone_id for zone in site.sites[-1].zones] == ["z1"]
+
+    def are_seen_again():
+        for key in ("c1", "c3"):
+            site.give(f"sim://plaza/{key}", frame(key, 1.0))
+        return {key for tick in site.seen[1:] for key in tick} == {"c1", "c3"}
+
+    drive(worker, clock, are_seen_again)
+    drive(worker, clock, lambda: state_of(plaza)[0] == "running" and camera_states()["c1"][0] == "online")
+    assert camera_states()["c2"][0] == "off"
+    drive(worker, clock, lambda: TrackEvent.objects.filter(kind="camera_online", camera=added).exists())
+    # the first camera was up all the time, as far as people are concerned
+    assert TrackEvent.objects.filter(kind="camera_online").count() == 2
 
 
 def test_an_environment_without_cameras_fails_in_words(make_worker, clock):

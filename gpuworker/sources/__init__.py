@@ -15,13 +15,20 @@ SCHEMES = (*STREAM_SCHEMES, "file", "images", "sim")
 
 
 def open_source(
-    url: str, *, camera_id: str, started_at: datetime, worlds: Worlds, paced: bool = True
+    url: str,
+    *,
+    camera_id: str,
+    started_at: datetime,
+    worlds: Worlds,
+    paced: bool = True,
+    speed: float = 1.0,
 ) -> Source:
     """Open the source at a URL, or a video file at a plain path.
 
     ``started_at`` is the start of the tracking session, the same for all its cameras: recordings and the
     simulator count their time from it, and who opens one later joins at the present moment. When not
-    ``paced``, they are read from the start, as fast as they can be.
+    ``paced``, they are read from the start, as fast as they can be. To go to second s of a recording now,
+    open it with ``started_at`` = now - s / ``speed``; after a pause, with ``started_at`` later by the pause.
 
     Raises:
         SourceError: it cannot be opened now; trying again may help.
@@ -29,7 +36,7 @@ def open_source(
     """
     if started_at.utcoffset() is None:
         raise ValueError("started_at: expected an aware datetime, got a naive one")
-    pace = Pace(started_at, paced=paced)
+    pace = Pace(started_at, paced=paced, speed=speed)
     scheme = split_address(url).scheme
     if scheme == "sim":
         return SimSource(url, camera_id=camera_id, pace=pace, worlds=worlds)

@@ -51,7 +51,7 @@ class ImageFolder:
         Raises:
             EndOfSource: the last one was shown.
         """
-        if self._pace.late_s(self._elapsed_s()) > 1.0 / self._fps:
+        if self._pace.late_s(self._elapsed_s()) * self._pace.speed > 1.0 / self._fps:
             before = self._index
             self._go_to(self._pace.elapsed_s())
             self._seq += max(0, self._index - before)

@@ -34,7 +34,7 @@ class SimSource:
 
     def read(self) -> Frame | None:
         """Give the next frame when it is due; frames that are overdue by more than one are left out."""
-        late = int(self._pace.late_s(self._next / self._fps) * self._fps)
+        late = int(self._pace.late_s(self._next / self._fps) * self._pace.speed * self._fps)
         self._next += late
         elapsed_s = self._next / self._fps
         if not self._pace.wait(elapsed_s):

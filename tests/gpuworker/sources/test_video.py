@@ -334,3 +334,10 @@ def test_stream_that_falls_silent_is_reported_in_time(monkeypatch):
         with pytest.raises(SourceError, match=r"rtsp://\*\*\*@127.*broke off: nothing came for 0\.4 s"):
             drain(source)
         source.close()
+
+
+def test_recording_can_be_played_faster(video):
+    source = open_source(
+        str(video), camera_id="c1", started_at=START, worlds=Worlds(), paced=False, speed=2.0
+    )
+    assert [since(read(source)) for _ in range(3)] == [0.0, 0.05, 0.1]

@@ -18,7 +18,9 @@ PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS: dict[str, list[str]] = PYPROJECT["project"]["optional-dependencies"]
 BASE: list[str] = PYPROJECT["project"]["dependencies"]
 PIN_LINES = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
-PINS = {canonicalize_name(name): version for name, _, version in (line.partition("==") for line in PIN_LINES)}
+PINS: dict[str, str] = {
+    canonicalize_name(name): version for name, _, version in (line.partition("==") for line in PIN_LINES)
+}
 HEAVY = {
     "torch",
     "torchvision",

@@ -40,7 +40,7 @@ from tracking.live import SUBPROTOCOL, unpack_frame
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = Path(__file__).parent / "results" / "demo.json"
 CAMERAS = ("c1", "c2", "c3", "c4")
-WORLD = {"seed": 7, "people": 10}  # what sim://plaza/c1 shows
+SEED, PEOPLE = 7, 10  # what sim://plaza/c1 shows
 READY_S = 120.0
 WARM_UP_S = 20.0  # the motion detector learns the empty place first
 PROCESSES = {
@@ -251,7 +251,7 @@ def _session_started_at(data: Path) -> datetime:
 
 def _accuracy(watched: Watched, *, started_at: datetime) -> dict[str, Any]:
     """Score every published message against where the simulated people were at its time."""
-    world = World(**WORLD)
+    world = World(SEED, PEOPLE)
     truth, published = [], []
     for at, people in watched.positions:
         elapsed_s = (at - started_at).total_seconds()

@@ -132,7 +132,9 @@ def test_processes_wait_for_their_own_redis():
     assert list(commands) == ["redis", "web", "worker", "celery", "beat"]
     assert "--unixsocket '/tmp/a b/redis.sock'" in commands["redis"]
     assert commands["web"].startswith("until [ -S '/tmp/a b/redis.sock' ]; do sleep 0.05; done; exec ")
-    assert commands["web"].endswith("daphne --verbosity 0 --bind 127.0.0.1 --port 8123 spoton.asgi:application")
+    assert commands["web"].endswith(
+        "daphne --verbosity 0 --bind 127.0.0.1 --port 8123 spoton.asgi:application"
+    )
 
 
 def test_processes_use_a_redis_that_runs_elsewhere():

@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+from filterpy.kalman import KalmanFilter
+
+from gpuworker.pipeline import kalman
+
+
+def reference(mean, cov):
+    f = KalmanFilter(dim_x=5, dim_z=3)
+    f.x, f.P = mean.copy(), cov.copy()
+    return f
+
+
+def some_tracks(n, seed=3):
+    rng = np.random.default_rng(seed)
+    mean = rng.normal(0, 3, (n, 5))
+    root = rng.normal(0, 1, (n, 5, 5))
+    return rng, mean, root @ np.swapaxes(root, 1, 2) + 0.1 * np.eye(5)
+
+
+def test_predict_equals_filterpy():
+    _, mean, cov = some_tracks(20)
+    got_mean, got_cov = kalman.predict(mean, cov, 0.4, 0.15)
+    for i in range(20):
+        f = reference(mean[i], cov[i])
+        f.predict(F=kalman.transition(0.4), Q=kalman.process_noise(0.4, 0.15))
+        np.testing.assert_allclose(got_mean[i], f.x, atol=1e-9)
+        np.testing.assert_allclose(got_cov[i], f.P, atol=1e-9)
+
+
+def test_correct_equals_filterpy():
+    rng, mean, cov = some_tracks(20)
+    jacobian, residual = rng.normal(0, 1, (20, 3, 5)), rng.normal(0, 1, (20, 3))
+    noise = np.tile(np.diag([0.5, 1.0, 2.0]), (20, 1, 1))
+    matrix, vector = kalman.information(jacobian, noise, residual, np.ones((20, 3), bool))
+    shift, got_cov = kalman.correct(np.linalg.inv(cov), matrix, vector)
+    for i in range(20):
+        f = reference(mean[i], cov[i])
+        f.update(jacobian[i] @ mean[i] + residual[i], R=noise[i], H=jacobian[i])
+        np.testing.assert_allclose(mean[i] + shift[i], f.x, atol=1e-9)
+        np.testing.assert_allclose(got_cov[i], f.P, atol=1e-9)
+
+
+def test_information_of_several_cameras_adds_up_to_updates_one_after_the_other():
+    rng, mean, cov = some_tracks(1)
+    jacobian, residual = rng.normal(0, 1, (2, 3, 5)), rng.normal(0, 1, (2, 3))
+    noise = np.tile(np.eye(3), (2, 1, 1))
+    matrix, vector = kalman.information(jacobian, noise, residual, np.ones((2, 3), bool))
+    shift, got = kalman.correct(np.linalg.inv(cov), matrix.sum(axis=0)[None], vector.sum(axis=0)[None])
+    f = reference(mean[0], cov[0])
+    for k in range(2):
+        f.update(jacobian[k] @ mean[0] + residual[k], R=noise[k], H=jacobian[k])
+    np.testing.assert_allclose(mean[0] + shift[0], f.x, atol=1e-9)
+    np.testing.assert_allclose(got[0], f.P, atol=1e-9)
+
+
+def test_information_of_unmeasured_components_is_that_of_the_others():
+    rng, _, _ = some_tracks(1)
+    jacobian, residual = rng.normal(0, 1, (1, 3, 5)), np.array([[1.0, np.nan, 3.0]])
+    noise = np.array([[[2.0, 0.3, 0.1], [0.3, 1.0, 0.2], [0.1, 0.2, 3.0]]])
+    masked = kalman.information(jacobian, noise, residual, np.array([[True, False, True]]))
+    keep = np.array([0, 2])
+    alone = kalman.information(
+        jacobian[:, keep], noise[:, keep[:, None], keep], residual[:, keep], np.ones((1, 2), bool)
+    )
+    np.testing.assert_allclose(masked[0], alone[0], atol=1e-12)
+    np.testing.assert_allclose(masked[1], alone[1], atol=1e-12)
+
+
+def test_information_of_nothing_measured_is_nothing():
+    matrix, vector = kalman.information(
+        np.ones((1, 3, 5)), np.eye(3)[None], np.full((1, 3), np.nan), np.zeros((1, 3), bool)
+    )
+    assert not matrix.any()
+    assert not vector.any()
+
+
+def test_predict_of_nobody_is_nobody():
+    mean, cov = kalman.predict(np.zeros((0, 5)), np.zeros((0, 5, 5)), 1.0, 0.1)
+    assert (mean.shape, cov.shape) == ((0, 5), (0, 5, 5))
+
+
+def test_predict_walks_on_by_hand():
+    mean, cov = kalman.predict(np.array([[1.0, 2, 0.5, -1, 1.7]]), np.zeros((1, 5, 5)), 2.0, 0.3)
+    assert mean[0] == pytest.approx([2.0, 0.0, 0.5, -1, 1.7])
+    assert np.diag(cov[0]) == pytest.approx([0.3 * 8 / 3, 0.3 * 8 / 3, 0.6, 0.6, 0.0])
+
+
+def test_predict_twice_is_predict_once():
+    _, mean, cov = some_tracks(4)
+    once = kalman.predict(mean, cov, 1.0, 0.2)
+    twice = kalman.predict(*kalman.predict(mean, cov, 0.3, 0.2), 0.7, 0.2)
+    np.testing.assert_allclose(once[0], twice[0], atol=1e-9)
+    np.testing.assert_allclose(once[1], twice[1], atol=1e-9)

@@ -18,12 +18,13 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PACKAGES := spoton accounts environments tracking analytics gpuworker
-export SPOTON_DATA := $(DATA)
+# of what runs on the data folder; tests have folders of their own
+demo bench: export SPOTON_DATA := $(DATA)
 ifneq ($(DETECTOR),)
-export SPOTON_DETECTOR := $(DETECTOR)
+demo bench: export SPOTON_DETECTOR := $(DETECTOR)
 endif
 ifneq ($(EMBEDDER),)
-export SPOTON_EMBEDDER := $(EMBEDDER)
+demo bench: export SPOTON_EMBEDDER := $(EMBEDDER)
 endif
 
 .PHONY: demo test check bench install constraints debian-packages secrets
@@ -37,7 +38,7 @@ test: $(VENV)/.all debian-packages
 check: $(VENV)/.all
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m mypy $(PACKAGES) tests
+	SPOTON_TEST_DATA=.mypy_cache $(PY) -m mypy $(PACKAGES) tests
 	$(VENV)/bin/lint-imports --cached false
 	.ci/django-checks $(PY)
 	.ci/lint-files $(VENV)/bin

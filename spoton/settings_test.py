@@ -1,17 +1,20 @@
 """Settings of the tests: the same file, with its own secrets and a throw-away data folder."""
 
+import atexit
 import os
+import shutil
 import tempfile
 
 os.environ.setdefault("SECRET_KEY", "a key for tests only, long enough to satisfy everybody who asks")
-os.environ.setdefault("SPOTON_DATA", tempfile.mkdtemp(prefix="spoton-test-"))
+# never the folder that SPOTON_DATA names: a demo may be running on it; processes of one test run share theirs
+if "SPOTON_TEST_DATA" not in os.environ:
+    os.environ["SPOTON_TEST_DATA"] = tempfile.mkdtemp(prefix="spoton-test-")
+    atexit.register(shutil.rmtree, os.environ["SPOTON_TEST_DATA"], ignore_errors=True)
+os.environ["SPOTON_DATA"] = os.environ["SPOTON_TEST_DATA"]
 
 from spoton.settings import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-STATIC_ROOT = DATA_DIR / "static"  # noqa: F405
-STATIC_ROOT.mkdir(exist_ok=True)  # nothing is collected for tests: whitenoise warns of a folder that is missing
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # noqa: F405
     # a file, as in production: several threads cannot wait for each other's writes in a database in memory

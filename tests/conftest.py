@@ -5,7 +5,6 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
@@ -14,7 +13,6 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from django.conf import settings
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from psycopg import sql
@@ -84,12 +82,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.fail(f"{marker.name} is required (SPOTON_REQUIRE): {reason}", pytrace=False)
         if reason:
             pytest.skip(reason)
-
-
-def pytest_unconfigure() -> None:
-    """Remove the data folder that the test settings made."""
-    if settings.DATA_DIR.parent == Path(tempfile.gettempdir()).resolve():
-        shutil.rmtree(settings.DATA_DIR, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

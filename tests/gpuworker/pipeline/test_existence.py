@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+from gpuworker.pipeline.existence import judged, log_odds_detected, survived
+from tests.gpuworker.pipeline.staging import SETTINGS
+
+LN4 = SETTINGS.hit_limit
+
+
+def judge(*, hits, elapsed_s=1.0, fit=50.0, confidence=0.0, detection=0.9, logit=0.0):
+    hit = np.array(hits)[:, None]
+    full = np.ones(hit.shape)
+    got = judged(
+        np.array([logit]),
+        fit * full,
+        confidence * full,
+        hit,
+        detection * full,
+        np.full(len(hit), elapsed_s),
+        SETTINGS,
+    )
+    return float(got[0])
+
+
+def test_judged_hit_adds_at_most_its_limit():
+    assert judge(hits=[True]) == pytest.approx(LN4)
+
+
+def test_judged_hits_of_ten_frames_a_second_say_no_more_than_those_of_two():
+    slow, fast = 0.0, 0.0
+    for _ in range(1):
+        slow = judge(hits=[True], elapsed_s=0.5, logit=slow)
+    for _ in range(5):
+        fast = judge(hits=[True], elapsed_s=0.1, logit=fast)
+    assert slow == pytest.approx(fast)
+
+
+def test_judged_doubtful_box_says_less_and_a_sure_one_no_more():
+    assert judge(hits=[True], confidence=-1.0) == pytest.approx(LN4 - 1.0)
+    assert judge(hits=[True], confidence=1.5) == pytest.approx(LN4)
+
+
+def test_judged_miss_is_bounded_by_the_time_gone_by():
+    assert judge(hits=[False], elapsed_s=0.1) == pytest.approx(-0.1 * SETTINGS.miss_limit_per_s)
+    assert judge(hits=[False], elapsed_s=1.0) == pytest.approx(np.log(0.1))
+
+
+def test_judged_miss_of_somebody_who_cannot_be_seen_says_little():
+    assert judge(hits=[False], detection=0.01) == pytest.approx(np.log(0.99))
+
+
+def test_judged_never_is_certain():
+    assert judge(hits=[True] * 9) == pytest.approx(SETTINGS.logit_limit)
+
+
+def test_survived_half_is_survival():
+    got = survived(np.array([0.0, 9.0]), 2.0, SETTINGS)
+    assert 1 / (1 + np.exp(-got[0])) == pytest.approx(0.5 * SETTINGS.survival_per_s**2)
+    assert got[1] < 9.0
+
+
+def test_log_odds_detected_by_hand():
+    got = log_odds_detected(np.array([0.0]), np.array([[0.8]]))
+    assert got[0, 0] == pytest.approx(np.log(0.4 / 0.6))

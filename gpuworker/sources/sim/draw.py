@@ -58,7 +58,7 @@ class CameraView:
 
     def _cast_shadows(self, image: Image, truth: Truth, shape: Silhouettes) -> None:
         outlines = project_points(self.camera, _shadows_m(truth, shape.index))[0]
-        for outline in outlines:
+        for outline in outlines[np.isfinite(outlines).all(axis=(1, 2))]:
             box = np.concatenate([outline.min(axis=0), outline.max(axis=0)])
             area = _clipped(box, image, margin=6)
             if area is None:

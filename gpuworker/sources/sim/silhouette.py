@@ -70,28 +70,21 @@ class Silhouettes:
 
 
 def project_points(camera: CameraModel, points_m: Floats) -> tuple[Floats, Floats]:
-    """Project (..., 3) m to recorded pixels (..., 2) and depths (...,) m, for points before the camera."""
+    """Project (..., 3) m to recorded pixels (..., 2) and depths (...,) m; NaN where there is no picture."""
     p = camera.projection
     image = points_m @ p[:, :3].T + p[:, 3]
-    px = image[..., :2] / image[..., 2:]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        px = np.where(image[..., 2:] > NEAREST_M / 2, image[..., :2] / image[..., 2:], np.nan)
     return camera.distort(px.reshape(-1, 2)).reshape(px.shape), image[..., 2]
 
 
 def in_view(camera: CameraModel, truth: Truth) -> NDArray[np.int64]:
     """Say which people are before the camera and in or near its picture, as indices."""
-    p = camera.projection
-    xyz1 = np.column_stack([truth.position_m, 0.5 * truth.height_m, np.ones(len(truth.ids))])
-    image = xyz1 @ p.T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        px = image[:, :2] / image[:, 2:]
-        reach = 1.2 * truth.height_m * p[2, :3].max() + 1.5 * truth.height_m / image[:, 2] * camera.height
-    near = (
-        (px[:, 0] > -reach)
-        & (px[:, 0] < camera.width + reach)
-        & (px[:, 1] > -reach)
-        & (px[:, 1] < camera.height + reach)
-    )
-    return np.flatnonzero((image[:, 2] > NEAREST_M) & near)
+    middle_m = np.column_stack([truth.position_m, 0.5 * truth.height_m])
+    px, depth_m = project_points(camera, middle_m)
+    reach_px = 1.5 * _focal_px(camera) * truth.height_m / np.maximum(depth_m, NEAREST_M)
+    near = (px > -reach_px[:, None]) & (px < [camera.width, camera.height] + reach_px[:, None])
+    return np.flatnonzero(near.all(axis=1) & (depth_m > NEAREST_M))
 
 
 def light_of(camera: CameraModel) -> Floats:
@@ -105,16 +98,10 @@ def light_of(camera: CameraModel) -> Floats:
 
 def silhouettes(camera: CameraModel, truth: Truth, build: Floats) -> Silhouettes:
     """Compute the outlines of everybody in view; ``build`` (people,) widens bodies."""
-    index = in_view(camera, truth)
-    seen = Truth(
-        truth.time_s, truth.ids[index], truth.position_m[index], truth.velocity_mps[index],
-        truth.heading_rad[index], truth.height_m[index], truth.walked_m[index],
-    )  # fmt: skip
-    joints_px, joints_depth = project_points(camera, body.joints_m(seen))  # (n, 18, 2), (n, 18)
-    rings_px, _ = project_points(camera, body.trunk_m(seen, build[index]))  # (n, rings, points, 2)
-    focal = camera.projection[2, :3] @ camera.projection[2, :3]  # 1 for a calibrated camera
-    px_per_m = _focal_px(camera) / joints_depth * focal
-    widths = build[index][:, None, None] * seen.height_m[:, None, None] * _RADII  # (n, limbs, 2) m
+    index, joints_px, joints_depth, rings_px = _bodies(camera, truth, build)
+    seen, build = truth.select(index), build[index]
+    px_per_m = _focal_px(camera) / joints_depth
+    widths = build[:, None, None] * seen.height_m[:, None, None] * _RADII  # (n, limbs, 2) m
     radii = widths * np.stack([px_per_m[:, _FROM], px_per_m[:, _TO]], axis=-1)
     light = light_of(camera)
     a, b = joints_px[:, _FROM], joints_px[:, _TO]
@@ -134,6 +121,21 @@ def silhouettes(camera: CameraModel, truth: Truth, build: Floats) -> Silhouettes
         arm_depth_m=joints_depth[:, [body.L_SHOULDER, body.R_SHOULDER]],
         front=front, side=side, xyxy=_around(limbs, rings_px, head, head_radius),
     )  # fmt: skip
+
+
+def _bodies(
+    camera: CameraModel, truth: Truth, build: Floats
+) -> tuple[NDArray[np.int64], Floats, Floats, Floats]:
+    """Give who is in view, and their joints (n, 18, 2) px, depths (n, 18) m and rings (n, rings, points, 2) px.
+
+    Somebody so near to the camera that a part of them has no picture is left out.
+    """
+    index = in_view(camera, truth)
+    seen = truth.select(index)
+    joints_px, depth_m = project_points(camera, body.joints_m(seen))
+    rings_px, _ = project_points(camera, body.trunk_m(seen, build[index]))
+    whole = np.isfinite(joints_px).all(axis=(1, 2)) & np.isfinite(rings_px).all(axis=(1, 2, 3))
+    return index[whole], joints_px[whole], depth_m[whole], rings_px[whole]
 
 
 def capsules(a: Floats, b: Floats, radii: Floats) -> Floats:

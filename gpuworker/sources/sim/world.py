@@ -63,6 +63,18 @@ class Truth:
     height_m: Floats
     walked_m: Floats
 
+    def select(self, index: NDArray) -> "Truth":
+        """Give the people at an index or mask array."""
+        return Truth(
+            self.time_s,
+            self.ids[index],
+            self.position_m[index],
+            self.velocity_mps[index],
+            self.heading_rad[index],
+            self.height_m[index],
+            self.walked_m[index],
+        )
+
     def earlier(self, by_s: float) -> "Truth":
         """Give the truth a part of a tick earlier; exact, for nobody turns between ticks."""
         return replace(

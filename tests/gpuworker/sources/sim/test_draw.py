@@ -109,6 +109,15 @@ def test_people_outside_the_picture_or_behind_the_camera_leave_it_alone(views):
     assert np.array_equal(view.draw(truth_of((-5.0, -5.0), (0.41, 0.41)), 0), empty)
 
 
+def test_people_anywhere_can_be_drawn(view):
+    x, y = np.meshgrid(np.arange(-1.5, 21.6, 0.45), np.arange(-1.5, 15.6, 0.45))
+    everywhere = truth_of(*zip(x.ravel().tolist(), y.ravel().tolist(), strict=True), speed_mps=1.0)
+    shape = silhouettes(view.camera, everywhere, np.ones(len(everywhere.ids)))
+    assert np.isfinite(shape.xyxy).all()
+    assert 500 < len(shape.index) < len(everywhere.ids)
+    assert view.draw(everywhere.select(np.arange(0, len(everywhere.ids), 3)), 0).shape == (360, 640, 3)
+
+
 def test_neighbouring_ids_wear_different_colours():
     tops = [np.array(outfit_of(7, i).top, float) for i in range(1, 15)]
     apart = [np.linalg.norm(a - b) for i, a in enumerate(tops) for b in tops[:i]]

@@ -51,10 +51,14 @@ class Claim:
         self._looked_s = time.monotonic()
         self._begin({})
 
-    def tick(self, now: datetime) -> float | None:
-        """Give the session its turn; give for how long nothing else is to do, None where it has no say."""
+    def tick(self, now: datetime, *, presumed: bool) -> float | None:
+        """Give the session its turn if its lease is good or presumed so.
+
+        Returns:
+            For how long nothing else is to do; None where it has no say.
+        """
         run = self.run
-        if run is None or self.failure or not self.lease.is_held(now):
+        if run is None or self.failure or not (presumed or self.lease.is_held(now)):
             return None
         return run.tick(time.monotonic())
 

@@ -61,6 +61,7 @@ class Worker:
         self._has_crashed = False
         self._wake = threading.Event()
         self._is_stopping = False
+        self._is_asking = False  # while the database thinks about an answer, leases are taken to be good
         self._is_database_away = False
         self._beat_s = time.monotonic()
 
@@ -94,7 +95,7 @@ class Worker:
         wait_s = LONGEST_IDLE_S
         for claim in self.claims:
             try:
-                idle_s = claim.tick(now)
+                idle_s = claim.tick(now, presumed=self._is_asking)
             except NumbersExhaustedError:
                 logger.warning("Session %s ends in the middle of a tick", claim.session)
             except Exception as error:
@@ -109,13 +110,16 @@ class Worker:
         if time.monotonic() - self._beat_s > STUCK_S:
             logger.error("The loop is stuck: its sessions are left to other workers")
             return
+        self._is_asking = True
         try:
             for claim in self.claims:
                 self._attend_claim(claim, now)
             self._claim(now)
         except DatabaseError as error:
-            self._presume(error, now)
+            self._presume(error, self._parts.clock())
             return
+        finally:
+            self._is_asking = False
         if self._is_database_away:
             self._is_database_away = False
             logger.info("The database is back: leases are renewed")

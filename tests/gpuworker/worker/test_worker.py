@@ -364,6 +364,27 @@ def test_tracking_goes_on_while_the_database_is_away(make_worker, site, clock, p
     assert state_of(plaza) == ("running", "one")
 
 
+def test_tracking_goes_on_while_the_database_takes_its_time(make_worker, site, clock, plaza, monkeypatch):
+    worker = make_worker()
+    drive(worker, clock, lambda: state_of(plaza)[0] == "running")
+    answers = threading.Event()
+
+    def slow(**_):
+        answers.wait(10)
+        return DesiredState.RUNNING
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gpuworker.worker.lease.session_renew", slow)
+        clock.now += LEASE / 2
+        control = threading.Thread(target=worker.attend, args=(clock(),))
+        control.start()
+        clock.now += LEASE * 3
+        site.give("sim://plaza/c1", frame("c1"))
+        wait_for(lambda: worker.step() and site.seen)
+        answers.set()
+        control.join()
+
+
 def test_once_ends_when_recordings_have_ended(make_worker, site, clock, plaza):
     for key in ("c1", "c2"):
         for i in range(3):

@@ -27,7 +27,7 @@ def split_address(url: str) -> SplitResult:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
-        raise UnusableSourceError(f"{masked(url)} is not an address: {masked(str(error))}") from error
+        raise UnusableSourceError(f"{masked(url)} is not an address: {masked(str(error))}") from None
     return parts
 
 

@@ -60,7 +60,7 @@ class Decoder:
                 address, timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S), options=COMMON_OPTIONS | OPTIONS[scheme]
             )
         except (av.error.FFmpegError, OSError, ValueError) as error:
-            raise self._error(error) from error
+            raise self._error(error) from None  # its text may hold the password
         if not self._container.streams.video:
             self._container.close()
             raise UnusableSourceError(f"{self.name} holds no video")
@@ -96,7 +96,7 @@ class Decoder:
                     raise SourceError(f"{self.name}: {in_a_row} packets in a row are broken") from error
                 continue
             except (av.error.FFmpegError, OSError) as error:
-                raise SourceError(f"{self.name} broke off: {_said(error)}") from error
+                raise SourceError(f"{self.name} broke off: {_said(error)}") from None
             for frame in decoded:
                 in_a_row = 0
                 yield self._time_s(frame), frame
@@ -110,7 +110,7 @@ class Decoder:
         try:
             self._container.seek(int((self._start_s + time_s) * 1e6), backward=True)
         except (av.error.FFmpegError, OSError) as error:
-            raise self._error(error) from error
+            raise self._error(error) from None  # its text may hold the password
 
     @property
     def period_s(self) -> float:

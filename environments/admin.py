@@ -20,9 +20,16 @@ from environments.geometry import GeometryError
 from environments.models import Calibration, Camera, CameraState, Environment, FloorPlan, Grant, Zone
 from environments.selectors import calibration_errors, calibration_model
 
-STATE_COLOURS = {CameraState.ONLINE: "#2e9e4f", CameraState.OFFLINE: "#c0392b", CameraState.FAILED: "#c0392b"}
 # the stored picture is for those who may see its environment: its page shows it, no link of the widget
 WITHOUT_LINK: dict[type[Field], dict[str, Any]] = {ImageField: {"widget": FileInput}}
+
+
+class PlaceAdmin(admin.ModelAdmin):
+    """Asks before deleting without reading what goes along: a place may have millions of rows of history."""
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, set[str], list[str]]:
+        """Name what was chosen, and that its history goes too."""
+        return [*map(str, objs), gettext("and everything that was seen there")], {}, set(), []
 
 
 class FloorPlanInline(admin.StackedInline):
@@ -39,11 +46,9 @@ class FloorPlanInline(admin.StackedInline):
         if not plan.pk:
             return "-"
         return format_html(
-            '<img src="{}" alt="{}" style="max-width:480px;max-height:320px"> {}x{} px',
+            '<img class="plan-preview" src="{}" alt="{}">',
             reverse("floor-plan", args=[plan.environment.slug]),
             gettext("Floor plan"),
-            plan.width_px,
-            plan.height_px,
         )
 
 
@@ -52,9 +57,10 @@ class CameraInline(admin.TabularInline):
 
     model = Camera
     form = CameraForm
-    fields = ["key", "name", "source_url", "width", "height", "fps", "enabled", "position", "condition"]
+    fields = ["key", "name", "source_url", "width", "height", "fps", "enabled", "condition"]
     readonly_fields = ["condition"]
     extra = 0
+    can_delete = False  # on its own page, see PlaceAdmin
     show_change_link = True
 
     @admin.display(description=_("state"))
@@ -70,6 +76,8 @@ class ZoneInline(admin.TabularInline):
     form = ZoneForm
     fields = ["key", "name", "kind", "points_m", "capacity"]
     extra = 0
+    can_delete = False  # on its own page, see PlaceAdmin
+    show_change_link = True
 
 
 class GrantInline(admin.TabularInline):
@@ -81,7 +89,7 @@ class GrantInline(admin.TabularInline):
 
 
 @admin.register(Environment)
-class EnvironmentAdmin(admin.ModelAdmin):
+class EnvironmentAdmin(PlaceAdmin):
     """Edits a place with its plan, cameras, zones and viewers."""
 
     list_display = ["name", "slug", "cameras_up", "time_zone", "retention_days", "live_link"]
@@ -111,20 +119,19 @@ class EnvironmentAdmin(admin.ModelAdmin):
 
 
 @admin.register(Camera)
-class CameraAdmin(admin.ModelAdmin):
+class CameraAdmin(PlaceAdmin):
     """Edits cameras; lists how they are doing and whether they can be tracked with."""
 
     form = CameraForm
     list_display = [
         "__str__",
         "environment",
-        "source",
-        "size",
-        "fps",
-        "enabled",
         "condition",
         "calibration",
         "live_link",
+        "enabled",
+        "source",
+        "picture",
     ]
     list_filter = ["environment", "state", "enabled"]
     list_select_related = ["environment"]
@@ -152,9 +159,9 @@ class CameraAdmin(admin.ModelAdmin):
         return camera.masked_source_url
 
     @admin.display(description=_("picture"))
-    def size(self, camera: Camera) -> str:
-        """Show the size of the picture."""
-        return f"{camera.width}x{camera.height}"
+    def picture(self, camera: Camera) -> str:
+        """Show size and rate."""
+        return f"{camera.width}x{camera.height}, {camera.fps:g}/s"
 
     @admin.display(description=_("state"), ordering="state")
     def condition(self, camera: Camera) -> str:
@@ -174,7 +181,7 @@ class CameraAdmin(admin.ModelAdmin):
         try:
             calibration_model(calibration=active[0], camera=camera)
         except GeometryError as error:
-            return format_html('<a href="{}" style="color:#c0392b">{}</a>', address, error)
+            return format_html('<a class="problem" href="{}">{}</a>', address, error)
         return format_html('<a href="{}">{}</a>', address, f"{active[0].created_at:%Y-%m-%d}")
 
     @admin.display(description=_("live view"))
@@ -192,7 +199,6 @@ class CalibrationAdmin(admin.ModelAdmin):
     list_filter = ["is_active", "camera__environment"]
     list_select_related = ["camera__environment", "created_by"]
     search_fields = ["camera__key", "camera__name"]
-    autocomplete_fields = ["camera"]
     actions = ["use"]
     readonly_fields = ["errors", "is_active", "created_at", "created_by"]
     fieldsets = [
@@ -277,7 +283,7 @@ class CalibrationAdmin(admin.ModelAdmin):
 
 
 @admin.register(Zone)
-class ZoneAdmin(admin.ModelAdmin):
+class ZoneAdmin(PlaceAdmin):
     """Edits zones."""
 
     form = ZoneForm
@@ -329,11 +335,10 @@ class GrantedUserAdmin(UserAdmin):
 
 
 def _state(camera: Camera) -> SafeString:
-    since = f"{camera.state_at:%Y-%m-%d %H:%M} UTC" if camera.state_at else ""
     return format_html(
-        '<span style="color:{}" title="{}">&#9679;</span> {} {}',
-        STATE_COLOURS.get(CameraState(camera.state), "#999"),
-        since,
+        '<span class="camera-state {}" title="{}">{} {}</span>',
+        camera.state,
+        f"{camera.state_at:%Y-%m-%d %H:%M} UTC" if camera.state_at else "",
         camera.get_state_display(),
         camera.state_message,
     )

@@ -99,8 +99,8 @@ class ZoneForm(forms.ModelForm):
 
     points_m = RowsField(
         columns=POINT_COLUMNS,
-        label=_("points, m"),
-        widget=forms.Textarea(attrs={"rows": 5, "cols": 20, "class": "vLargeTextField"}),
+        label=_("Points, m"),
+        widget=forms.Textarea(attrs={"rows": 5, "cols": 20, "spellcheck": "false"}),
         help_text=_("x y in metres, one point a line, around the area; a line has two."),
     )
 
@@ -116,18 +116,29 @@ class ZoneForm(forms.ModelForm):
             try:
                 data["points_m"] = check(data["points_m"]).tolist()
             except GeometryError as error:
-                self.add_error("points_m", str(error))
+                self.add_error("points_m", _sentence(error))
         return data
+
+
+class CameraChoice(forms.ModelChoiceField):
+    """Offers cameras with the place they are in: every place has its c1."""
+
+    def label_from_instance(self, camera: Any) -> str:
+        """Name place and camera."""
+        return f"{camera.environment} / {camera}"
 
 
 class CalibrationForm(forms.ModelForm):
     """Calibrates a camera from point pairs, or from numbers."""
 
+    camera = CameraChoice(queryset=Camera.objects.select_related("environment"), label=_("Camera"))
     point_pairs = RowsField(
         columns=PAIR_COLUMNS,
         required=False,
-        label=_("point pairs"),
-        widget=forms.Textarea(attrs={"rows": 10, "cols": 50, "class": "vLargeTextField"}),
+        label=_("Point pairs"),
+        widget=forms.Textarea(
+            attrs={"rows": 10, "cols": 50, "class": "vLargeTextField", "spellcheck": "false"}
+        ),
         help_text=_(
             "One a line: u v x y, the place in the picture in pixels (u to the right, v down) and the same "
             "place on the floor in metres. At least four, not on one line; six or more spread over the "
@@ -174,7 +185,7 @@ class CalibrationForm(forms.ModelForm):
             lens = self._lens(data)
         except GeometryError as error:
             at_distortion = str(error).startswith("distortion")
-            self.add_error("distortion" if at_distortion else "camera_matrix", str(error))
+            self.add_error("distortion" if at_distortion else "camera_matrix", _sentence(error))
             return data
         if data["point_pairs"]:
             self._try_pairs(data["point_pairs"], lens)
@@ -197,7 +208,7 @@ class CalibrationForm(forms.ModelForm):
             points_px: Floats = table[:, :2] if lens is None else lens.undistort(table[:, :2].copy())
             fit_homography(points_px, table[:, 2:])
         except GeometryError as error:
-            self.add_error("point_pairs", str(error))
+            self.add_error("point_pairs", _sentence(error))
 
     def _try_numbers(self, data: dict[str, Any], lens: Lens | None) -> None:
         camera: Camera = data["camera"]
@@ -213,5 +224,10 @@ class CalibrationForm(forms.ModelForm):
                     **pose,
                 )
             except GeometryError as error:
-                self.add_error(field, str(error))
+                self.add_error(field, _sentence(error))
                 return
+
+
+def _sentence(error: GeometryError) -> str:
+    text = str(error)
+    return f"{text[0].upper()}{text[1:]}."

@@ -1,8 +1,9 @@
 """Sessions, persons and the raw time series in the admin pages; the time series are for reading only."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, timedelta
 from functools import cached_property
+from math import hypot
 from typing import Any
 
 from django.contrib import admin, messages
@@ -70,6 +71,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     list_display_links = None
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each would count all rows
     paginator = CappedPaginator
     list_per_page = 50
 
@@ -84,6 +86,17 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Refuse."""
         return False
+
+
+class SeriesAdmin(ReadOnlyAdmin):
+    """Shows rows of a time series, newest first."""
+
+    ordering = ["-time"]
+
+    @admin.display(description=_("time, UTC"), ordering="time")
+    def at(self, row: Any) -> str:
+        """Show the time to the millisecond."""
+        return f"{row.time.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3]
 
 
 @admin.register(TrackingSession)
@@ -111,6 +124,10 @@ class TrackingSessionAdmin(admin.ModelAdmin):
     def has_change_permission(self, request: HttpRequest, obj: TrackingSession | None = None) -> bool:
         """Refuse editing rows: sessions are steered by the actions."""
         return obj is None and super().has_change_permission(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: TrackingSession | None = None) -> bool:
+        """Refuse: its tracks go when their time is over."""
+        return False
 
     def save_model(self, request: HttpRequest, obj: TrackingSession, form: Any, change: bool) -> None:
         """Ask for the environment to be tracked; the form has checked that it is not yet."""
@@ -193,13 +210,22 @@ class TrackAdmin(ReadOnlyAdmin):
 
 
 @admin.register(TrackPoint)
-class TrackPointAdmin(ReadOnlyAdmin):
+class TrackPointAdmin(SeriesAdmin):
     """Lists where tracks were."""
 
-    list_display = ["time", "environment", "track_id", "x_m", "y_m", "vx_mps", "vy_mps", "std_m", "cameras"]
+    list_display = ["at", "environment", "track_id", "place", "speed", "std_m", "cameras"]
     list_filter = [TimeRangeFilter, "environment"]
     list_select_related = ["environment"]
-    ordering = ["-time"]
+
+    @admin.display(description=_("x, y (m)"))
+    def place(self, point: TrackPoint) -> str:
+        """Show the place."""
+        return f"{point.x_m:.2f}, {point.y_m:.2f}"
+
+    @admin.display(description=_("speed, m/s"))
+    def speed(self, point: TrackPoint) -> str:
+        """Show the speed."""
+        return f"{hypot(point.vx_mps, point.vy_mps):.2f}"
 
     @admin.display(description=_("std, m"))
     def std_m(self, point: TrackPoint) -> str:
@@ -208,13 +234,12 @@ class TrackPointAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Detection)
-class DetectionAdmin(ReadOnlyAdmin):
+class DetectionAdmin(SeriesAdmin):
     """Lists boxes."""
 
-    list_display = ["time", "camera", "ordinal", "track_id", "box", "confidence"]
+    list_display = ["at", "camera", "ordinal", "track_id", "box", "certainty"]
     list_filter = [TimeRangeFilter, "camera__environment", "camera"]
     list_select_related = ["camera"]
-    ordering = ["-time"]
 
     @admin.display(description=_("box, px"))
     def box(self, detection: Detection) -> str:
@@ -222,15 +247,19 @@ class DetectionAdmin(ReadOnlyAdmin):
         d = detection
         return f"{d.left_px:.0f}, {d.top_px:.0f}, {d.right_px:.0f}, {d.bottom_px:.0f}"
 
+    @admin.display(description=_("confidence"), ordering="confidence")
+    def certainty(self, detection: Detection) -> str:
+        """Show the confidence."""
+        return f"{detection.confidence:.2f}"
+
 
 @admin.register(TrackEvent)
-class TrackEventAdmin(ReadOnlyAdmin):
+class TrackEventAdmin(SeriesAdmin):
     """Lists what happened."""
 
-    list_display = ["time", "environment", "kind", "person", "zone", "camera", "payload"]
+    list_display = ["at", "environment", "kind", "person", "zone", "camera", "payload"]
     list_filter = [TimeRangeFilter, "environment", "kind"]
     list_select_related = ["environment", "person", "zone", "camera"]
-    ordering = ["-time"]
 
 
 @admin.register(Counter)

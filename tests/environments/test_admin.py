@@ -12,12 +12,15 @@ from tests.factories import (
     T0,
     CalibrationFactory,
     CameraFactory,
+    DetectionFactory,
     EnvironmentFactory,
     FloorPlanFactory,
     GrantFactory,
+    TrackPointFactory,
     UserFactory,
     ZoneFactory,
 )
+from tracking.models import Detection, TrackPoint
 
 pytestmark = pytest.mark.django_db
 
@@ -306,7 +309,7 @@ class TestCalibrationAdmin:
             (
                 {"point_pairs": "0 0 0 0\n1 1 1 0\n2 2 1 1\n3 3 0 1"},
                 "point_pairs",
-                "the points lie on one line in the picture: add points beside the line",
+                "The points lie on one line in the picture: add points beside the line.",
             ),
             ({"point_pairs": "0 0 0 0\n1 2 3"}, "point_pairs", "Row 2: expected 4 numbers: u v x y."),
             ({"point_pairs": "a b c d"}, "point_pairs", "Row 1: expected 4 numbers: u v x y."),
@@ -361,7 +364,7 @@ class TestZoneAdmin:
             ("polygon", "0 0\n1 0", "at least three different points"),
             ("polygon", "0 0\n2 2\n2 0\n0 2", "crosses itself"),
             ("polygon", "0 0 1\n2 2\n2 0", "Row 1: expected 2 numbers: x y."),
-            ("line", "0 0\n1 0\n2 0", "a line has two points, got 3"),
+            ("line", "0 0\n1 0\n2 0", "A line has two points, got 3."),
             ("line", "", "This field is required."),
         ],
     )
@@ -397,6 +400,20 @@ class TestZoneAdmin:
         assert response.status_code == 302
         zone.refresh_from_db()
         assert (zone.name, zone.points_m, zone.capacity) == ("Hall", [[0, 0], [4, 0], [4, 4]], None)
+
+
+def test_deleting_a_place_does_not_read_its_history(admin):
+    point = TrackPointFactory()
+    camera = CameraFactory(environment=point.environment)
+    DetectionFactory(camera=camera)
+    address = reverse("admin:environments_environment_delete", args=[point.environment.pk])
+    with CaptureQueriesContext(connection) as queries:
+        page = admin.get(address).content.decode()
+    assert "and everything that was seen there" in page
+    assert not [q["sql"] for q in queries if "tracking_" in q["sql"]]
+    assert admin.post(address, {"post": "yes"}).status_code == 302
+    counts = [m.objects.count() for m in (Environment, Camera, TrackPoint, Detection)]
+    assert counts == [0, 0, 0, 0]
 
 
 def test_grants_are_given_with_the_user(admin):

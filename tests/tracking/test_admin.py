@@ -185,6 +185,13 @@ class TestSessions:
         )
         assert response.status_code == 403
 
+    def test_sessions_are_not_deleted(self, admin):
+        session = TrackingSessionFactory()
+        address = page_of("trackingsession", "delete", session.pk)
+        assert admin.post(address, {"post": "yes"}).status_code == 403
+        self.act(admin, "delete_selected", session)
+        assert TrackingSession.objects.count() == 1
+
     def test_list_leads_to_the_live_view(self, admin):
         session = TrackingSessionFactory()
         assert (

@@ -6,6 +6,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -233,7 +234,8 @@ class _Camera(http.server.BaseHTTPRequestHandler):
         if self.path == "/private":
             self.send_error(401)
         elif self.path == "/live":
-            self._send_live()
+            with suppress(OSError):  # the client leaves when it has seen enough
+                self._send_live()
         elif (self.folder / self.path[1:]).is_file():
             data = (self.folder / self.path[1:]).read_bytes()
             self.send_response(200)

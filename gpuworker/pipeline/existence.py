@@ -28,6 +28,7 @@ def judged(
     hit: Bools,
     detection: Floats,
     elapsed_s: Floats,
+    unseen_s: Floats,
     settings: TrackerSettings,
 ) -> Floats:
     """Give log odds (n,) after the frames of a tick.
@@ -42,9 +43,10 @@ def judged(
         hit: (f, n) whether there is one.
         detection: (f, n) probability that the frame shows the person.
         elapsed_s: (f,) since the camera's frame before.
+        unseen_s: (n,) since any camera saw the person: a first sight after a while is all news.
     """
     s = settings
-    share = np.minimum(elapsed_s / s.evidence_s, 1.0)[:, None]
+    share = np.minimum(np.maximum(elapsed_s[:, None], unseen_s) / s.evidence_s, 1.0)
     gain = np.minimum(fit + np.log(detection) + np.maximum(confidence, 0.0), s.hit_limit)
     gain = gain + np.minimum(confidence, 0.0)
     gain = np.maximum(gain, 0.0) * share

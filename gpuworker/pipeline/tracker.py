@@ -248,7 +248,6 @@ class FloorTracker:
         hit = match.box >= 0  # (f, t)
         had = t.had[:, tick.camera].T
         confirmed = (t.logit > SURE_LOGIT) & (hit.sum(axis=0) - hit > 0) & np.isfinite(share)
-        both = (hit[:, :, None] & hit[:, None, :]).any(axis=0)
         self._learn_bias(tick, match, confirmed & hit)
         f, n = np.nonzero(confirmed)
         self._detectability.learn(tick.camera[f], share[f, n], had[f, n], hit[f, n])
@@ -260,12 +259,18 @@ class FloorTracker:
             mean=match.mean,
             covariance=match.covariance,
             logit=judged(
-                t.logit, match.fit, match.confidence, hit, detection, tick.elapsed_s, self._settings
+                t.logit,
+                match.fit,
+                match.confidence,
+                hit,
+                detection,
+                tick.elapsed_s,
+                t.unseen_s,
+                self._settings,
             ),
             unseen_s=np.where(hit.any(axis=0), 0.0, t.unseen_s),
             now=now,
             had=seen,
-            apart_s=np.where(both, 0.0, t.apart_s),
         )
 
     def _give_birth(self, tick: _Tick, owners: list[Ints]) -> None:
@@ -296,8 +301,13 @@ class FloorTracker:
         self._tracks = t.join(born)
 
     def _prune(self, owners: list[Ints]) -> None:
-        """Drop those who are not there any more."""
+        """Merge those who are one person, and drop those who are not there any more."""
         t, s = self._tracks, self._settings
+        apart = t.apart_s.copy()
+        for owner in owners:
+            shown = owner[owner != NO_ID]
+            apart[np.ix_(shown, shown)] = 0.0
+        t = t.with_(apart_s=apart)
         into = survivors(t, s)
         keep = into == np.arange(len(t))
         keep &= (t.logit > s.drop_logit) & (t.unseen_s <= s.coast_s) & np.isfinite(t.mean).all(axis=1)

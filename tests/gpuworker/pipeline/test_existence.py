@@ -7,7 +7,7 @@ from tests.gpuworker.pipeline.staging import SETTINGS
 LN4 = SETTINGS.hit_limit
 
 
-def judge(*, hits, elapsed_s=1.0, fit=50.0, confidence=0.0, detection=0.9, logit=0.0):
+def judge(*, hits, elapsed_s=1.0, fit=50.0, confidence=0.0, detection=0.9, logit=0.0, unseen_s=0.0):
     hit = np.array(hits)[:, None]
     full = np.ones(hit.shape)
     got = judged(
@@ -17,6 +17,7 @@ def judge(*, hits, elapsed_s=1.0, fit=50.0, confidence=0.0, detection=0.9, logit
         hit,
         detection * full,
         np.full(len(hit), elapsed_s),
+        np.array([unseen_s]),
         SETTINGS,
     )
     return float(got[0])
@@ -33,6 +34,10 @@ def test_judged_hits_of_ten_frames_a_second_say_no_more_than_those_of_two():
     for _ in range(5):
         fast = judge(hits=[True], elapsed_s=0.1, logit=fast)
     assert slow == pytest.approx(fast)
+
+
+def test_judged_first_sight_after_a_while_counts_in_full():
+    assert judge(hits=[True], elapsed_s=0.1, unseen_s=0.6) == pytest.approx(LN4)
 
 
 def test_judged_doubtful_box_says_less_and_a_sure_one_no_more():

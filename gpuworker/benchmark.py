@@ -63,6 +63,7 @@ def benchmark_run(load: Load) -> dict[str, Any]:
     finally:
         worker.stop()
         thread.join()
+        environment.delete()
 
 
 def machine() -> dict[str, Any]:

@@ -1,12 +1,25 @@
-"""Small frames and results, for tests of what comes after the pipeline."""
+"""Small frames and results, and a Redis to publish them in, for tests of what comes after the pipeline."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 
 import numpy as np
+from channels.layers import channel_layers
 
 from gpuworker.pipeline.values import NO_ID, Detections, Event, Frame, People, Sighting, StepResult
 from tests.factories import T0
+
+
+@contextmanager
+def redis_in_use(settings, url: str) -> Iterator[None]:
+    """Let the settings and the channel layer name a Redis, and drop the layer afterwards."""
+    layer = settings.CHANNEL_LAYERS["default"]
+    settings.REDIS_URL = url
+    settings.CHANNEL_LAYERS = {"default": {**layer, "CONFIG": {**layer["CONFIG"], "hosts": [url]}}}
+    channel_layers.backends.clear()
+    yield
+    channel_layers.backends.clear()
 
 
 def at(seconds: float):

@@ -65,7 +65,7 @@ class Command(BaseCommand):
             )
         except BenchmarkError as error:
             raise CommandError(str(error)) from error
-        for line in _table(figures):
+        for line in table(figures):
             self.stdout.write(line)
         if options["json"]:
             options["json"].write_text(json.dumps(figures, indent=2) + "\n")
@@ -113,7 +113,8 @@ def _surroundings() -> Iterator[dict[str, str]]:
             server.wait()
 
 
-def _table(figures: dict[str, Any]) -> Iterator[str]:
+def table(figures: dict[str, Any]) -> Iterator[str]:
+    """Write the figures for people to read, line by line."""
     about = figures["machine"]
     yield (
         f"{about['cpu']}, {about['cores']} cores, load before {about['load_before']}, "

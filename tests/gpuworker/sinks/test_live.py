@@ -8,14 +8,13 @@ import cv2
 import numpy as np
 import pytest
 import redis
-from channels.layers import channel_layers
 from channels_redis.serializers import registry
 
 from gpuworker.pipeline.values import Event
 from gpuworker.sinks.identifiers import event_id
 from gpuworker.sinks.live import LiveSink
 from gpuworker.sinks.status import StatusBoard
-from tests.gpuworker.made import at, frame, result, sighting
+from tests.gpuworker.made import at, frame, redis_in_use, result, sighting
 from tests.servers import run_redis, short_folder, wait_for
 from tracking import live
 
@@ -58,22 +57,13 @@ class Viewer:
         self.redis.close()
 
 
-def use_redis(settings, url: str) -> None:
-    settings.REDIS_URL = url
-    layers = {"default": {**settings.CHANNEL_LAYERS["default"]}}
-    layers["default"]["CONFIG"] = {"hosts": [url], "prefix": "spoton"}
-    settings.CHANNEL_LAYERS = layers
-    channel_layers.backends.clear()
-
-
 @pytest.fixture
 def viewer(redis_url, settings):
-    use_redis(settings, redis_url)
-    viewer = Viewer(redis_url)
-    viewer.redis.flushall()
-    yield viewer
-    viewer.close()
-    channel_layers.backends.clear()
+    with redis_in_use(settings, redis_url):
+        viewer = Viewer(redis_url)
+        viewer.redis.flushall()
+        yield viewer
+        viewer.close()
 
 
 @pytest.fixture
@@ -267,9 +257,8 @@ def test_close_without_farewell_says_nothing(viewer, make_sink):
 
 def test_redis_away_and_back(settings, make_sink, caplog):
     caplog.set_level(logging.INFO, "gpuworker.sinks.live")
-    with short_folder("spoton-live-") as folder:
+    with short_folder("spoton-live-") as folder, redis_in_use(settings, f"unix://{folder}/redis.sock"):
         with run_redis(folder) as url:
-            use_redis(settings, url)
             viewer = Viewer(url)
             sink = make_sink()
             sink.put(result(0), [])
@@ -283,7 +272,6 @@ def test_redis_away_and_back(settings, make_sink, caplog):
             wait_for(lambda: put_and_ask(sink, 3, lambda: viewer.texts("positions")))
             viewer.close()
             sink.close()
-    channel_layers.backends.clear()
     ours = [record.levelname for record in caplog.records if record.name == "gpuworker.sinks.live"]
     assert ours == ["WARNING", "INFO"]
 

@@ -49,6 +49,8 @@ export class FloorMap {
     this.canvas.className = "map-people";
     element.append(this.canvas);
     this.map.on("move zoom resize viewreset", () => this.#request());
+    // a map that nobody has moved keeps showing the whole floor when its panel changes size
+    this.map.on("dragstart zoomstart", () => (this.isWhole = this.isFitting));
     this.map.on("mousemove", (event) => this.#point(event));
     this.map.on("mouseout", () => selection.hover(null));
     this.map.on("click", (event) => {
@@ -76,7 +78,11 @@ export class FloorMap {
 
   /** Show the whole floor. */
   fit() {
-    if (this.bounds) this.map.fitBounds(this.bounds, { padding: [10, 10], animate: false });
+    if (!this.bounds) return;
+    this.isFitting = true;
+    this.map.fitBounds(this.bounds, { padding: [10, 10], animate: false });
+    this.isFitting = false;
+    this.isWhole = true;
   }
 
   /** @param {"views" | "zones" | "trails"} name @param {boolean} isShown */
@@ -140,6 +146,7 @@ export class FloorMap {
     const isCentral = Math.abs(point.x - size.x / 2) < size.x * 0.3 && Math.abs(point.y - size.y / 2) < size.y * 0.3;
     if (isCentral) return;
     this.#pannedAt = now;
+    this.isWhole = false;
     this.map.panTo(at(entry.to), { animate: !calm.matches, duration: 0.5 });
   }
 
@@ -169,12 +176,8 @@ export class FloorMap {
   }
 
   #resized() {
-    const before = this.map.getSize();
     this.map.invalidateSize({ pan: false });
-    if (!before.x || !before.y || !this.hasFitted) {
-      this.hasFitted = true;
-      this.fit();
-    }
+    if (this.isWhole) this.fit();
     this.#request();
   }
 

@@ -194,8 +194,13 @@ export class Tile extends EventTarget {
       context.fillStyle = personColour(person, 0.22);
       context.fill();
     }
-    if (person !== null) drawLabel(context, String(person), left, top, personColour(person), pixel);
+    if (person !== null) drawLabel(context, String(person), left, top, personColour(person), pixel * this.#labelScale);
     context.restore();
+  }
+
+  /** Numbers shrink with small pictures, so that they do not cover the people. */
+  get #labelScale() {
+    return Math.min(1, Math.max(0.7, this.canvas.clientWidth / 300));
   }
 
   #personAt(event) {

@@ -1,0 +1,189 @@
+"""The whole system as real processes on a free port, and a browser that looks at it."""
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+
+from tests import servers
+
+ROOT = Path(__file__).resolve().parents[2]
+START_TIMEOUT_S = 120.0
+STOP_TIMEOUT_S = 20.0
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # a page whose headers Playwright changes counts as one from the internet, which may not open local sockets
+    "--disable-features=LocalNetworkAccessChecks",
+]
+# stricter than any deployment's: what passes here needs no inline script, no inline style and no other site
+POLICY = "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+
+
+class Stack:
+    """Redis, web and worker over SQLite in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.password = secrets.token_urlsafe(9)
+        self.folder = folder
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")},
+            "DJANGO_SETTINGS_MODULE": "spoton.settings",
+            "SECRET_KEY": secrets.token_urlsafe(50),
+            "SPOTON_DATA": str(folder),
+            "REDIS_URL": f"unix://{folder / 'redis.sock'}",
+            "PYTHONUNBUFFERED": "1",
+        }
+        self.processes: dict[str, subprocess.Popen] = {}
+
+    def manage(self, *arguments: str) -> None:
+        """Run a management command to its end."""
+        subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+
+    def start_web(self) -> None:
+        """Start daphne and wait until it answers."""
+        command = [
+            "-m",
+            "daphne",
+            "-v",
+            "0",
+            "-b",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+            "spoton.asgi:application",
+        ]
+        self._start("web", command)
+        servers.wait_for(self.answers, timeout_s=START_TIMEOUT_S)
+
+    def start_worker(self) -> None:
+        """Start the worker."""
+        self._start("worker", ["manage.py", "run_worker"])
+
+    def answers(self) -> bool:
+        """Say whether the web process is up."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/healthz", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def stop(self, name: str) -> None:
+        """Stop a process and wait for its end."""
+        process = self.processes.pop(name)
+        process.terminate()
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def stop_all(self) -> None:
+        """Stop whatever runs."""
+        for name in list(self.processes):
+            self.stop(name)
+
+    def _start(self, name: str, arguments: list[str]) -> None:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, *arguments],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """Run the demo's place with its simulated cameras."""
+    with ExitStack() as cleanup:
+        folder = cleanup.enter_context(servers.short_folder("spoton-browser-"))
+        cleanup.enter_context(servers.run_redis(folder))
+        stack = Stack(folder)
+        cleanup.callback(stack.stop_all)
+        stack.manage("migrate", "--verbosity", "0")
+        stack.manage("create_demo", "--password", stack.password)
+        stack.start_web()
+        stack.start_worker()
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    """Run Chromium for the tests of one file: Playwright's loop must not meet other tests' loops."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=CHROMIUM_OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser: Browser, stack: Stack) -> Iterator[BrowserContext]:
+    """Give a browser without history, whose pages obey a strict Content-Security-Policy."""
+    context = browser.new_context(base_url=stack.url, viewport={"width": 1440, "height": 900}, locale="en-GB")
+    context.set_default_timeout(60_000)
+    context.route(lambda url: "/static/" not in url, _with_policy)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """Collect what pages complain of; a test that expects complaints empties it."""
+    return []
+
+
+@pytest.fixture
+def page(context: BrowserContext, complaints: list[str]) -> Iterator[Page]:
+    """Give a page that must not complain of anything."""
+    page = context.new_page()
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
+    yield page
+    assert complaints == []
+
+
+@pytest.fixture
+def sign_in(stack: Stack) -> Callable[[Page], None]:
+    """Give a function that signs a page in."""
+
+    def sign_in(page: Page) -> None:
+        page.goto("/accounts/login/")
+        page.get_by_label("User name").fill("admin")
+        page.get_by_label("Password").fill(stack.password)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("/")
+
+    return sign_in
+
+
+def _with_policy(route: Route) -> None:
+    if route.request.resource_type != "document":
+        route.continue_()
+        return
+    response = route.fetch(max_redirects=0)
+    route.fulfill(response=response, headers={**response.headers, "content-security-policy": POLICY})

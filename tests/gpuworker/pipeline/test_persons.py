@@ -1,0 +1,123 @@
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+
+import numpy as np
+import pytest
+
+from gpuworker.pipeline.appearance import LikelihoodRatio, unit
+from gpuworker.pipeline.persons import Known, Persons
+from gpuworker.pipeline.settings import AppearanceSettings, IdentitySettings
+from gpuworker.pipeline.tracks import Tracks
+from tests.gpuworker.pipeline.staging import START, state
+
+RED, BLUE = np.array([1.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0])
+LOOKS = 10.0  # embeddings behind a look
+
+
+@pytest.fixture
+def persons():
+    rng = np.random.default_rng(0)
+    likelihood = LikelihoodRatio(AppearanceSettings())
+    likelihood.learn(rng.normal(0.8, 0.08, 500), same=True)
+    likelihood.learn(rng.normal(0.0, 0.2, 500), same=False)
+    return Persons(count(1).__next__, likelihood, IdentitySettings())
+
+
+def tracks(*people):
+    """Published tracks of (number, x, y, look)."""
+    n = len(people)
+    look = np.array([p[3] for p in people]).reshape(n, -1) if people else np.zeros((0, 3))
+    born = Tracks.born(
+        state(*[p[1:3] for p in people]),
+        np.tile(np.eye(5), (n, 1, 1)),
+        np.ones(n),
+        np.ones((n, 1), bool),
+        look,
+    )
+    return replace(born, number=np.array([p[0] for p in people], dtype=np.int64))
+
+
+def at(seconds):
+    return START + timedelta(seconds=seconds)
+
+
+def test_persons_give_each_new_track_a_new_person(persons):
+    numbers, recognised = persons.step(at(0), tracks((10, 0, 0, RED * LOOKS), (11, 5, 5, BLUE * LOOKS)))
+    assert (numbers.tolist(), recognised) == ([1, 2], ())
+    assert persons.step(at(1), tracks((11, 5, 5, BLUE * LOOKS)))[0].tolist() == [2]
+
+
+def test_persons_recognise_who_comes_back(persons):
+    persons.step(at(0), tracks((10, 0, 0, RED * LOOKS), (11, 5, 5, BLUE * LOOKS)))
+    persons.step(at(1), tracks((11, 5, 5, BLUE * LOOKS)))
+    numbers, recognised = persons.step(at(20), tracks((12, 3, 3, RED * LOOKS)))
+    assert numbers.tolist() == [1]
+    assert (recognised[0].track, recognised[0].person, recognised[0].previous) == (12, 1, None)
+    assert recognised[0].similarity == pytest.approx(1.0)
+    assert recognised[0].absent_s == 20.0
+
+
+def test_persons_revise_a_newcomer_once_looks_are_known(persons):
+    persons.step(at(0), tracks((10, 0, 0, RED * LOOKS)))
+    assert persons.step(at(5), tracks((11, 1, 1, RED * 0)))[0].tolist() == [2]
+    numbers, recognised = persons.step(at(6), tracks((11, 1, 1, RED * LOOKS)))
+    assert numbers.tolist() == [1]
+    assert recognised[0].previous == 2
+
+
+def test_persons_do_not_revise_for_ever(persons):
+    persons.step(at(0), tracks((10, 0, 0, RED * LOOKS)))
+    for second in range(5, 11):
+        persons.step(at(second), tracks((11, 1, 1, RED * 0)))
+    assert persons.step(at(11), tracks((11, 1, 1, RED * LOOKS)))[0].tolist() == [2]
+
+
+def test_persons_take_a_stranger_for_a_stranger(persons):
+    persons.step(at(0), tracks((10, 0, 0, RED * LOOKS)))
+    assert persons.step(at(20), tracks((11, 0, 0, BLUE * LOOKS)))[0].tolist() == [2]
+
+
+def test_persons_in_doubt_between_two_take_a_new_one(persons):
+    persons.step(at(0), tracks((10, 0, 0, RED * LOOKS), (11, 1, 1, RED * LOOKS)))
+    assert persons.step(at(20), tracks((12, 0.5, 0.5, RED * LOOKS)))[0].tolist() == [3]
+
+
+def test_persons_never_recognise_somebody_who_is_here(persons):
+    for second in range(4):
+        persons.step(at(second), tracks((10, 0, 0, RED * LOOKS)))
+    both = tracks((10, 0, 0, RED * LOOKS), (11, 2, 2, RED * LOOKS))
+    assert persons.step(at(4), both)[0].tolist() == [1, 2]
+
+
+def test_persons_do_not_recognise_who_could_not_have_come_so_far(persons):
+    persons.step(at(0), tracks((10, 0, 0, RED * LOOKS)))
+    assert persons.step(at(2), tracks((11, 20, 0, RED * LOOKS)))[0].tolist() == [2]
+
+
+def test_persons_without_looks_are_new(persons):
+    persons.step(at(0), tracks((10, 0, 0, np.zeros(0))))
+    assert persons.step(at(2), tracks((11, 0, 0, np.zeros(0))))[0].tolist() == [2]
+
+
+def test_persons_forget_who_was_away_too_long(persons):
+    persons.step(at(0), tracks((10, 0, 0, RED * LOOKS)))
+    persons.step(at(4000), tracks())
+    assert persons.step(at(4001), tracks((11, 0, 0, RED * LOOKS)))[0].tolist() == [2]
+
+
+def test_persons_know_those_of_before_a_restart(persons):
+    persons.learn([Known(number=77, track=5, at=at(-30), place_m=np.zeros(2), looks=unit(RED)[None])])
+    assert persons.step(at(0), tracks((11, 0, 0, RED * LOOKS)))[0].tolist() == [77]
+
+
+def test_persons_without_learned_likelihood_hold_to_the_threshold():
+    fresh = Persons(count(1).__next__, LikelihoodRatio(AppearanceSettings()), IdentitySettings())
+    fresh.step(at(0), tracks((10, 0, 0, RED * LOOKS)))
+    almost = unit(RED + 0.9 * BLUE) * LOOKS
+    assert fresh.step(at(2), tracks((11, 0, 0, almost)))[0].tolist() == [2]
+
+
+def test_persons_of_nobody_are_nobody(persons):
+    numbers, recognised = persons.step(at(0), tracks())
+    assert (numbers.tolist(), recognised) == ([], ())

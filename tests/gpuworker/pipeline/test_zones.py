@@ -1,0 +1,135 @@
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from gpuworker.pipeline.persons import Recognition
+from gpuworker.pipeline.settings import EventSettings
+from gpuworker.pipeline.values import People, Zone
+from gpuworker.pipeline.zones import FloorEvents, distance_to_ring, distance_to_segment
+from tests.gpuworker.pipeline.staging import START
+
+SQUARE = Zone("hall", "polygon", np.array([[0.0, 0], [4, 0], [4, 4], [0, 4]]))
+LINE = Zone("door", "line", np.array([[0.0, 0], [0, 4]]))  # upwards: left is x < 0
+
+
+def people(at_s, **places):
+    n = len(places)
+    return People(
+        at=START + timedelta(seconds=at_s),
+        track=np.array([100 + int(k[1:]) for k in places], dtype=np.int64),
+        person=np.array([int(k[1:]) for k in places], dtype=np.int64),
+        state=np.array([[*p, 0, 0] for p in places.values()], dtype=np.float64).reshape(n, 4),
+        covariance=np.zeros((n, 4, 4)),
+        height_m=np.full(n, 1.7),
+        confidence=np.ones(n),
+        cameras=((),) * n,
+    )
+
+
+def walk(events, *places, step_s=0.2, start_s=0.0):
+    """Walk person 1 along places; give (kind, seconds) of what happened."""
+    found = []
+    for k, place in enumerate(places):
+        found += events.step(people(start_s + k * step_s, p1=place))
+    return [(e.kind, round((e.at - START).total_seconds(), 2)) for e in found]
+
+
+def make(*zones):
+    return FloorEvents(zones, EventSettings())
+
+
+def test_events_of_a_person_who_comes_and_goes():
+    events = make()
+    assert walk(events, (0, 0), (1, 0)) == [("person_appeared", 0.0)]
+    assert events.step(people(2.0)) == ()
+    gone = events.step(people(4.0))
+    assert [(e.kind, e.person, e.track, (e.x_m, e.y_m)) for e in gone] == [
+        ("person_left", 1, 101, (1.0, 0.0))
+    ]
+    assert gone[0].at == START + timedelta(seconds=0.2)
+
+
+def test_events_of_a_short_absence_are_none():
+    events = make()
+    walk(events, (0, 0))
+    assert events.step(people(1.0)) == ()
+    assert events.step(people(2.0, p1=(0, 0))) == ()
+
+
+def test_zone_is_entered_and_left_once_beyond_the_margin():
+    events = make(SQUARE)
+    got = walk(events, (-1, 2), (0.1, 2), (0.5, 2), (2, 2), (-0.1, 2), (-0.5, 2))
+    assert got == [("person_appeared", 0.0), ("zone_enter", 0.4), ("zone_leave", 1.0)]
+
+
+def test_zone_does_not_flicker_with_jitter_at_its_edge():
+    events = make(SQUARE)
+    got = walk(events, (-1, 2), *[(0.1 * (-1) ** k, 2) for k in range(30)])
+    assert got == [("person_appeared", 0.0)]
+
+
+def test_zone_is_entered_by_somebody_who_stays_just_inside():
+    events = make(SQUARE)
+    got = walk(events, (-1, 2), *[(0.1, 2)] * 8)
+    assert got == [("person_appeared", 0.0), ("zone_enter", 1.2)]
+
+
+def test_zone_leave_tells_the_dwell_and_comes_when_the_person_leaves():
+    events = make(SQUARE)
+    walk(events, (2, 2), (2, 2))
+    gone = events.step(people(9.0))
+    assert [(e.kind, e.zone_id) for e in gone] == [("zone_leave", "hall"), ("person_left", None)]
+    assert gone[0].payload == {"dwell_s": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("path", "direction"),
+    [(((-1, 2), (1, 2)), "left_to_right"), (((1, 2), (-1, 2)), "right_to_left")],
+)
+def test_line_is_crossed_in_a_direction(path, direction):
+    events = make(LINE)
+    found = [e for k, p in enumerate(path) for e in events.step(people(k, p1=p)) if e.kind == "line_cross"]
+    assert [(e.zone_id, e.payload) for e in found] == [("door", {"direction": direction})]
+
+
+def test_line_is_not_crossed_by_jitter_nor_beside_its_ends():
+    events = make(LINE)
+    got = walk(events, (-1, 2), (-0.1, 2), (0.1, 2), (-0.1, 2), (-1, 2), (-1, 6), (1, 6), (1, 2))
+    assert got == [("person_appeared", 0.0)]
+
+
+def test_line_is_crossed_once_by_slow_steps():
+    events = make(LINE)
+    got = walk(events, *[(-1 + 0.1 * k, 2) for k in range(21)])
+    assert [kind for kind, _ in got] == ["person_appeared", "line_cross"]
+
+
+def test_events_of_a_person_recognised_say_why_and_carry_on():
+    events = make(SQUARE)
+    walk(events, (2, 2))
+    again = Recognition(101, 7, 1, similarity=0.9, evidence=3.0, absent_s=12.0, distance_m=1.5)
+    found = events.step(people(0.2, p7=(2, 2)), [again])
+    assert [(e.kind, e.person) for e in found] == [("reidentified", 7)]
+    assert found[0].payload == {
+        "previous": 1,
+        "similarity": 0.9,
+        "evidence": 3.0,
+        "absent_s": 12.0,
+        "distance_m": 1.5,
+    }
+    assert [e.person for e in events.step(people(9.0))] == [7, 7]
+
+
+def test_events_of_somebody_who_comes_back_recognised_are_no_appearance():
+    back = Recognition(101, 1, None, similarity=0.9, evidence=3.0, absent_s=12.0, distance_m=1.5)
+    found = make().step(people(0.0, p1=(2, 2)), [back])
+    assert [e.kind for e in found] == ["reidentified"]
+
+
+def test_distances_by_hand():
+    segment = np.array([[0.0, 0], [4, 0]])
+    assert distance_to_segment(np.array([2.0, 3]), segment) == 3.0
+    assert distance_to_segment(np.array([7.0, 4]), segment) == 5.0
+    assert distance_to_segment(np.array([3.0, 4]), np.zeros((2, 2))) == 5.0
+    assert distance_to_ring(np.array([1.0, 2]), SQUARE.points_m) == 1.0

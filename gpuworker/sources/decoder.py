@@ -16,7 +16,8 @@ logger = logging.getLogger(__name__)
 OPEN_TIMEOUT_S, READ_TIMEOUT_S = 8.0, 5.0
 MOST_BROKEN_IN_A_ROW = 100
 UNTIMED_FORMATS = frozenset({"mpjpeg", "mjpeg", "jpeg_pipe", "image2"})  # their time stamps are made up
-COMMON_OPTIONS = {"analyzeduration": "2000000"}
+COMMON_OPTIONS = {"analyzeduration": "1000000", "fpsprobesize": "0"}  # begin to play at once
+PARSED_CODECS = frozenset({"h264", "hevc", "mpeg4"})
 OPTIONS = {
     "rtsp": {"rtsp_transport": "tcp"},
     "rtsps": {"rtsp_transport": "tcp"},
@@ -45,6 +46,8 @@ class Decoder:
         name: the address without its secrets, for messages.
         duration_s: None for a live stream.
         broken: packets that could not be decoded and were left out.
+        holds_back: a frame is given only when the next one begins to arrive, for nothing in what FFmpeg
+            reads of these codecs over RTSP says where a frame ends.
 
     Raises:
         SourceError: it cannot be opened now.
@@ -66,6 +69,8 @@ class Decoder:
             raise UnusableSourceError(f"{self.name} holds no video")
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = "SLICE"  # threads over frames would delay each of them
+        codec = self._stream.codec_context.name
+        self.holds_back = scheme in ("rtsp", "rtsps") and codec in PARSED_CODECS
         self._timed = not set(self._container.format.name.split(",")) & UNTIMED_FORMATS
         duration = self._container.duration
         self.duration_s = duration / 1e6 if duration and scheme not in ("rtsp", "rtsps") else None

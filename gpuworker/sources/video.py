@@ -65,6 +65,7 @@ class LiveStream:
         self._decoder, self._camera_id = decoder, camera_id
         self._frames = decoder.frames()
         self._clock = CaptureClock()
+        self._last_read_s: float | None = None
         self._seq = 0
 
     def read(self) -> Frame | None:
@@ -77,14 +78,22 @@ class LiveStream:
             time_s, frame = next(self._frames)
         except StopIteration:
             raise SourceError(f"{self._decoder.name} ended the stream") from None
-        arrival_s = datetime.now(UTC).timestamp()
-        captured_at = datetime.fromtimestamp(self._clock.capture_s(time_s, arrival_s), UTC)
+        captured_at = datetime.fromtimestamp(self._clock.capture_s(time_s, self._arrival_s()), UTC)
         self._seq += 1
         return Frame(self._camera_id, self._seq - 1, captured_at, _picture(frame))
 
     def close(self) -> None:
         """Leave the stream."""
         self._decoder.close()
+
+    def _arrival_s(self) -> float:
+        """Give the latest time at which the frame just read can have arrived."""
+        now_s = datetime.now(UTC).timestamp()
+        arrival_s = now_s
+        if self._decoder.holds_back and self._last_read_s is not None:
+            arrival_s = self._last_read_s  # this frame's arrival is what brought the one before
+        self._last_read_s = now_s
+        return arrival_s
 
 
 class Recording:

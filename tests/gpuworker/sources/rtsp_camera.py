@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -23,6 +24,7 @@ class RtspCamera(socketserver.BaseRequestHandler):
 
     pictures: list[bytes]
     step_s: float
+    sent_s: list[float]
     over: threading.Event
 
     def handle(self) -> None:
@@ -49,22 +51,24 @@ class RtspCamera(socketserver.BaseRequestHandler):
         for number, picture in enumerate(self.pictures):
             stamp = round(number * self.step_s * CLOCK_HZ)
             packet = struct.pack("!BBHII", 0x80, 0x80 | PAYLOAD_TYPE, number, stamp, 1) + picture
+            self.sent_s.append(time.time())
             self.request.sendall(struct.pack("!cBH", b"$", 0, len(packet)) + packet)
             self.over.wait(max(0.0, start_s + (number + 1) * self.step_s - time.monotonic()))
         self.over.wait(20)
 
 
 @contextmanager
-def rtsp_camera(greys: list[int], *, step_s: float) -> Iterator[str]:
-    """Run a camera that shows grey pictures; gives its address."""
+def rtsp_camera(greys: list[int], *, step_s: float) -> Iterator[tuple[str, list[float]]]:
+    """Run a camera that shows grey pictures; gives its address, and when it sent each picture."""
     over = threading.Event()
-    settings = {"pictures": _encoded(greys), "step_s": step_s, "over": over}
+    settings: dict[str, Any] = {"pictures": _encoded(greys), "step_s": step_s, "over": over, "sent_s": []}
     handler = type("Handler", (RtspCamera,), settings)
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield f"rtsp://operator:s3cret@127.0.0.1:{server.server_address[1]}/stream"
+        address = f"rtsp://operator:s3cret@127.0.0.1:{server.server_address[1]}/stream"
+        yield address, settings["sent_s"]
         over.set()
         server.shutdown()
         thread.join()

@@ -39,7 +39,7 @@ check: $(VENV)/.all
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	SPOTON_TEST_DATA=.mypy_cache $(PY) -m mypy $(PACKAGES) tests
-	$(VENV)/bin/lint-imports --cached false
+	$(VENV)/bin/lint-imports --no-cache --no-logo
 	.ci/django-checks $(PY)
 	.ci/lint-files $(VENV)/bin
 

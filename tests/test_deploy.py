@@ -149,7 +149,9 @@ def test_compose_runs_what_the_demo_runs(name: str):
 
 def _essence(words: list[str]) -> set[str]:
     """Give what a command does, without where it listens and how much it logs."""
-    text = re.sub(r"--(bind|port|verbosity|loglevel|pool|concurrency) \S+|--proxy-headers|-q ", "", " ".join(words))
+    text = re.sub(
+        r"--(bind|port|verbosity|loglevel|pool|concurrency) \S+|--proxy-headers|-q ", "", " ".join(words)
+    )
     return set(text.split())
 
 

@@ -1,0 +1,154 @@
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+
+import numpy as np
+import pytest
+
+from gpuworker.pipeline.settings import PipelineSettings
+from gpuworker.pipeline.step import Pipeline
+from gpuworker.pipeline.values import NO_ID, Detections, Frame, Site, Zone
+from tests.gpuworker.pipeline.staging import START, boxes, state, yard
+
+CAMERAS = yard()
+HALL = Zone("hall", "polygon", np.array([[4.0, 0], [10, 0], [10, 10], [4, 10]]))
+
+
+class FakeDetector:
+    """Finds the people that a test put on the floor."""
+
+    name = "fake"
+
+    def __init__(self):
+        self.people = state()
+
+    def detect(self, frames):
+        found = []
+        for frame in frames:
+            xyxy = boxes(CAMERAS[frame.camera_id], self.people).astype(np.float32)
+            found.append(Detections(xyxy, np.full(len(xyxy), 0.9, np.float32)))
+        return found
+
+
+class FakeEmbedder:
+    """Gives everybody the same look, and counts."""
+
+    name, dimension = "fake", 4
+
+    def __init__(self):
+        self.crops = 0
+
+    def embed(self, frame, xyxy):
+        self.crops += len(xyxy)
+        return np.tile(np.array([[1, 0, 0, 0]], np.float32), (len(xyxy), 1))
+
+
+@pytest.fixture
+def detector():
+    return FakeDetector()
+
+
+def make(detector, embedder=None, **settings):
+    return Pipeline(
+        detector=detector,
+        embedder=embedder,
+        site=Site(CAMERAS, zones=(HALL,)),
+        take_track_number=count(100).__next__,
+        take_person_number=count(1).__next__,
+        settings=replace(PipelineSettings(), **settings),
+    )
+
+
+def frames(at_s, cameras=("c1", "c2", "c3")):
+    image = np.zeros((720, 1280, 3), np.uint8)
+    return [Frame(c, round(10 * at_s), START + timedelta(seconds=at_s), image) for c in cameras]
+
+
+def test_step_publishes_people_with_boxes_and_events(detector):
+    pipeline = make(detector)
+    detector.people = state((3, 5))
+    result = pipeline.step(frames(0.0))
+    assert result.at == START
+    assert (result.people.track.tolist(), result.people.person.tolist()) == ([100], [1])
+    np.testing.assert_allclose(result.people.state[0], [3, 5, 0, 0], atol=0.05)
+    assert result.people.cameras == (("c1", "c2", "c3"),)
+    assert 0.5 < result.people.confidence[0] < 1
+    assert [(s.camera_id, s.track.tolist(), s.person.tolist()) for s in result.sightings] == [
+        (c, [100], [1]) for c in ("c1", "c2", "c3")
+    ]
+    assert [e.kind for e in result.events] == ["person_appeared"]
+    assert list(result.stages_ms) == ["detect", "embed", "track", "identify", "events"]
+    assert all(ms >= 0 for ms in result.stages_ms.values())
+
+
+def test_step_tells_when_somebody_enters_a_zone(detector):
+    pipeline = make(detector)
+    kinds = []
+    for k in range(12):
+        detector.people = state((3 + 0.25 * k, 5))
+        kinds += [e.kind for e in pipeline.step(frames(k / 4)).events]
+    assert kinds == ["person_appeared", "zone_enter"]
+
+
+def test_step_of_a_frame_of_an_unknown_camera_shows_it_untracked(detector):
+    detector.people = state((5, 5))
+    frame = replace(frames(0.0, ("c1",))[0])
+    site = {k: v for k, v in CAMERAS.items() if k != "c1"}
+    pipeline = Pipeline(
+        detector=detector,
+        embedder=None,
+        site=Site(site),
+        take_track_number=count(1).__next__,
+        take_person_number=count(1).__next__,
+    )
+    result = pipeline.step([frame])
+    assert result.sightings[0].track.tolist() == [NO_ID]
+    assert len(result.people) == 0
+
+
+def test_perceive_embeds_no_more_than_the_budget(detector):
+    embedder = FakeEmbedder()
+    pipeline = make(detector, embedder, embeddings_per_tick=4)
+    detector.people = state((3, 3), (5, 5), (7, 7), (3, 7))
+    observations = pipeline.perceive(frames(0.0))
+    known = [np.isfinite(o.embeddings).all(axis=1) for o in observations]
+    assert embedder.crops == 4 == sum(k.sum() for k in known)
+    assert all(o.embeddings.shape == (4, 4) for o in observations)
+    assert set(pipeline.perceived_ms) == {"detect", "embed"}
+
+
+def test_perceive_leaves_covered_and_small_crops_out(detector):
+    embedder = FakeEmbedder()
+    pipeline = make(detector, embedder, min_crop_px=10_000.0)
+    detector.people = state((5, 5))
+    assert not np.isfinite(pipeline.perceive(frames(0.0))[0].embeddings).any()
+    twice = make(detector, embedder)
+    detector.people = state((5, 5), (5, 5))
+    twice.perceive(frames(0.0))
+    assert embedder.crops == 0
+
+
+def test_perceive_without_embedder_gives_none(detector):
+    detector.people = state((5, 5))
+    assert make(detector).perceive(frames(0.0, ("c1",)))[0].embeddings.shape == (1, 0)
+
+
+def test_follow_of_observations_equals_step_of_their_frames(detector):
+    one, two = make(detector), make(detector)
+    for k in range(6):
+        detector.people = state((3 + 0.2 * k, 5), (7, 6))
+        a, b = one.step(frames(k / 5)), two.follow(two.perceive(frames(k / 5)))
+        assert a.people.state.tobytes() == b.people.state.tobytes()
+        assert a.events == b.events
+
+
+def test_step_of_nobody_is_empty(detector):
+    result = make(detector, FakeEmbedder()).step(frames(0.0))
+    assert len(result.people) == 0
+    assert result.events == ()
+    assert [len(s.detections) for s in result.sightings] == [0, 0, 0]
+
+
+def test_follow_needs_an_observation_to_begin(detector):
+    with pytest.raises(ValueError, match="at least one observation"):
+        make(detector).follow([])

@@ -7,9 +7,10 @@ from typing import Any, cast
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from environments.geometry import CameraModel, Floats, GeometryError, Lens, fit_homography
+from environments.geometry import CameraModel, GeometryError, Lens
 from environments.models import MASK, Calibration, Camera, PointPair, Zone, ZoneKind
-from environments.polygons import as_floats, check_line, check_polygon
+from environments.polygons import check_line, check_polygon
+from environments.services import pairs_fit
 
 PAIR_COLUMNS = ("u", "v", "x", "y")
 POINT_COLUMNS = ("x", "y")
@@ -188,7 +189,7 @@ class CalibrationForm(forms.ModelForm):
             self.add_error("distortion" if at_distortion else "camera_matrix", _sentence(error))
             return data
         if data["point_pairs"]:
-            self._try_pairs(data["point_pairs"], lens)
+            self._try_pairs(data["camera"], lens)
         elif data["h_image_to_world"] is None:
             self.add_error("point_pairs", _("Give point pairs here, or a homography below."))
         else:
@@ -202,11 +203,9 @@ class CalibrationForm(forms.ModelForm):
             raise GeometryError("distortion needs a camera matrix: give both or neither")
         return None
 
-    def _try_pairs(self, rows: list[list[float]], lens: Lens | None) -> None:
+    def _try_pairs(self, camera: Camera, lens: Lens | None) -> None:
         try:
-            table = as_floats("point pairs", rows, (len(rows), len(PAIR_COLUMNS)))
-            points_px: Floats = table[:, :2] if lens is None else lens.undistort(table[:, :2].copy())
-            fit_homography(points_px, table[:, 2:])
+            pairs_fit(camera=camera, point_pairs=self.pairs(), lens=lens)
         except GeometryError as error:
             self.add_error("point_pairs", _sentence(error))
 

@@ -10,7 +10,7 @@ from django.db import transaction
 from numpy.typing import ArrayLike
 
 from accounts.models import User
-from environments.geometry import CameraModel, Lens, fit_homography
+from environments.geometry import CameraModel, GeometryError, HomographyFit, Lens, fit_homography
 from environments.models import (
     Calibration,
     Camera,
@@ -23,7 +23,7 @@ from environments.models import (
     ZoneKind,
     mask_credentials,
 )
-from environments.polygons import check_line, check_polygon
+from environments.polygons import as_floats, check_line, check_polygon
 
 
 class PlanUnreadable(ValueError):  # noqa: N818 - named for what is wrong
@@ -116,6 +116,25 @@ def camera_state_set(*, camera: Camera, state: CameraState, message: str, now: d
     return True
 
 
+def pairs_fit(*, camera: Camera, point_pairs: Sequence[PointPair], lens: Lens | None) -> HomographyFit:
+    """Fit a homography to what was measured in a camera's picture; nothing is stored.
+
+    Raises:
+        GeometryError: too few pairs, pairs on one line, beside the picture or contradicting each other.
+    """
+    count = len(point_pairs)
+    table = as_floats(
+        "point pairs", [[p["u"], p["v"], p["x"], p["y"]] for p in point_pairs] or np.zeros((0, 4)), (count, 4)
+    )
+    points_px, points_m = table[:, :2].copy(), table[:, 2:]
+    outside = ((points_px < 0) | (points_px > [camera.width, camera.height])).any(axis=1)
+    if outside.any():
+        raise GeometryError(
+            f"point pair {outside.argmax() + 1} lies beside the picture of {camera.width}x{camera.height} px"
+        )
+    return fit_homography(points_px if lens is None else lens.undistort(points_px), points_m)
+
+
 def calibration_fit(
     *,
     camera: Camera,
@@ -127,12 +146,10 @@ def calibration_fit(
     """Calibrate a camera from point pairs: the new version is in use, the old ones are kept.
 
     Raises:
-        GeometryError: too few pairs, pairs on one line or contradicting each other, a lens that is none.
+        GeometryError: pairs that fit no homography, see pairs_fit, or a lens that is none.
     """
     lens = None if camera_matrix is None else Lens.create(matrix=camera_matrix, distortion=distortion)
-    points_px = np.array([[pair["u"], pair["v"]] for pair in point_pairs], dtype=np.float64).reshape(-1, 2)
-    points_m = np.array([[pair["x"], pair["y"]] for pair in point_pairs], dtype=np.float64).reshape(-1, 2)
-    fit = fit_homography(points_px if lens is None else lens.undistort(points_px), points_m)
+    fit = pairs_fit(camera=camera, point_pairs=point_pairs, lens=lens)
     return calibration_set(
         camera=camera,
         h_image_to_world=fit.h_image_to_world,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, timedelta
 from functools import cached_property
 from math import hypot
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.core.paginator import Paginator
@@ -89,9 +89,21 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
 
 class SeriesAdmin(ReadOnlyAdmin):
-    """Shows rows of a time series, newest first."""
+    """Shows rows of a time series, newest first.
 
+    Attributes:
+        indexed_by: the column that leads the index over time.
+    """
+
+    indexed_by = "environment"
     ordering = ["-time"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        """Name every place, so that a range of time is read from the index."""
+        rows: QuerySet = super().get_queryset(request)
+        places = self.model._meta.get_field(self.indexed_by).related_model
+        known = cast(type[Model], places)._default_manager.values_list("pk", flat=True)
+        return rows.filter(**{f"{self.indexed_by}__in": list(known)})
 
     @admin.display(description=_("time, UTC"), ordering="time")
     def at(self, row: Any) -> str:
@@ -237,6 +249,7 @@ class TrackPointAdmin(SeriesAdmin):
 class DetectionAdmin(SeriesAdmin):
     """Lists boxes."""
 
+    indexed_by = "camera"
     list_display = ["at", "camera", "ordinal", "track_id", "box", "certainty"]
     list_filter = [TimeRangeFilter, "camera__environment", "camera"]
     list_select_related = ["camera"]

@@ -316,6 +316,11 @@ class TestCalibrationAdmin:
             ({"point_pairs": "[[1, 2"}, "point_pairs", "This is not JSON"),
             ({"point_pairs": '[{"u": 1}]'}, "point_pairs", "Row 1: expected 4 numbers"),
             ({"point_pairs": PAIRS + "nan 0 0 0"}, "point_pairs", "values that are not numbers"),
+            (
+                {"point_pairs": PAIRS + "9 481 0 0"},
+                "point_pairs",
+                "Point pair 7 lies beside the picture of 640x480 px.",
+            ),
             ({"point_pairs": ""}, "point_pairs", "Give point pairs here, or a homography below."),
             ({"camera_matrix": "[[1]]"}, "camera_matrix", "expected shape (3, 3), got (1, 1)"),
             ({"camera_matrix": "{{"}, "camera_matrix", "Enter a valid JSON."),

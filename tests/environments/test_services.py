@@ -208,6 +208,8 @@ class TestCalibration:
             (pairs(*[(i, i, i, i * i) for i in range(5)]), "one line in the picture: add points beside"),
             (pairs(*[(i, i * i, i, i) for i in range(5)]), "one line in the floor plan"),
             (pairs(*[(NAN, i, i, i) for i in range(5)]), "not numbers"),
+            ([*SQUARE, *pairs((641, 50, 6, 0))], "point pair 5 lies beside the picture of 640x480 px"),
+            (pairs((-1, 0, 0, 0)) + SQUARE, "point pair 1 lies beside the picture"),
         ],
     )
     def test_fit_is_refused_and_changes_nothing(self, rows, message):

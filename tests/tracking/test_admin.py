@@ -85,6 +85,20 @@ def test_rows_of_the_worker_are_for_reading(admin, name):
     assert type(row).objects.filter(pk=row.pk).exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("trackpoint", "track_point_recent (environment_id=? AND time>?)"),
+        ("detection", "(camera_id=? AND time>?)"),
+        ("trackevent", "track_event_recent (environment_id=? AND time>?)"),
+    ],
+)
+def test_time_series_are_read_from_the_index(admin, name, index):
+    SERIES[name](time=NOW)
+    plan = admin.get(page_of(name)).context["cl"].queryset.explain()
+    assert index in plan
+
+
 @pytest.mark.parametrize("name", SERIES)
 def test_time_series_are_bounded_in_time(admin, name):
     for age in (timedelta(minutes=5), timedelta(minutes=50), timedelta(hours=20), timedelta(days=6)):

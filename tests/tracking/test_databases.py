@@ -1,5 +1,8 @@
 """The same migrations, rows and claims on SQLite, PostgreSQL and TimescaleDB, each a real server."""
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,10 +13,13 @@ from typing import Any
 import dj_database_url
 import psycopg
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections, transaction
 from django.db.migrations.recorder import MigrationRecorder
 
+from accounts.models import User
+from environments.models import Camera, Environment
 from environments.services import calibration_set
 from tests.conftest import _database
 from tests.factories import (
@@ -59,7 +65,7 @@ def default_database(url: str) -> Iterator[None]:
     config = dict(dj_database_url.parse(url))
     if url.startswith("sqlite"):
         config["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 20}
-    before, settings = connections[DEFAULT_DB_ALIAS], connections.settings[DEFAULT_DB_ALIAS]
+    before, config_before = connections[DEFAULT_DB_ALIAS], connections.settings[DEFAULT_DB_ALIAS]
     complete = connections.configure_settings({DEFAULT_DB_ALIAS: config})[DEFAULT_DB_ALIAS]
     connections.settings[DEFAULT_DB_ALIAS] = complete
     connections[DEFAULT_DB_ALIAS] = connections.create_connection(DEFAULT_DB_ALIAS)
@@ -67,7 +73,7 @@ def default_database(url: str) -> Iterator[None]:
         yield
     finally:
         connections[DEFAULT_DB_ALIAS].close()
-        connections.settings[DEFAULT_DB_ALIAS] = settings
+        connections.settings[DEFAULT_DB_ALIAS] = config_before
         connections[DEFAULT_DB_ALIAS] = before
 
 
@@ -155,6 +161,23 @@ def test_migrations_go_backward_and_forward_again(server):
     assert our_tables() == tables
     TrackPointFactory()
     assert TrackPoint.objects.count() == 1
+
+
+@on("postgres", "timescale")
+def test_commands_reach_the_server_through_the_settings(server, database_url, tmp_path):
+    environment = os.environ | {
+        "DATABASE_URL": database_url,
+        "SPOTON_DATA": str(tmp_path),
+        "DEMO_PASSWORD": "x",
+    }
+    command = [sys.executable, "manage.py", "create_demo", "--settings", "spoton.settings_test"]
+    done = subprocess.run(
+        command, cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Environment.objects.get().slug == "plaza"
+    assert Camera.objects.count() == 4
+    assert User.objects.get().username == "admin"
 
 
 @on("timescale")

@@ -12,7 +12,7 @@ from django.db import OperationalError
 from environments.models import Calibration, Camera
 from gpuworker.pipeline.seams import EndOfSource, UnusableSourceError
 from gpuworker.pipeline.values import Frame
-from gpuworker.worker import Parts, Worker
+from gpuworker.worker import Parts, Worker, WorkerCrashedError
 from tests.factories import (
     T0,
     CalibrationFactory,
@@ -398,6 +398,24 @@ def test_once_ends_when_recordings_have_ended(make_worker, site, clock, plaza):
     assert state_of(plaza) == ("stopped", "")
     assert plaza.message == "all recordings have ended"
     assert Track.objects.count() == 1
+
+
+def test_a_deleted_environment_ends_its_session_alone(make_worker, site, clock, plaza):
+    yard = make_environment("yard")
+    worker = make_worker()
+    drive(worker, clock, lambda: (state_of(plaza)[0], state_of(yard)[0]) == ("running", "running"))
+    plaza.environment.delete()
+    drive(worker, clock, lambda: len(worker.claims) == 1)
+    site.give("sim://yard/c1", frame("c1"))
+    drive(worker, clock, lambda: site.seen == [("c1",)])
+
+
+def test_a_fault_of_the_worker_itself_is_no_silent_end(make_worker, clock, plaza, monkeypatch, caplog):
+    worker = make_worker()
+    monkeypatch.setattr(worker, "_claim", lambda now: 1 / 0)
+    with pytest.raises(WorkerCrashedError):
+        worker.run()
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_once_with_nothing_to_do_ends_at_once(make_worker):

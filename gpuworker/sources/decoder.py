@@ -15,7 +15,9 @@ logger = logging.getLogger(__name__)
 
 OPEN_TIMEOUT_S, READ_TIMEOUT_S = 8.0, 5.0
 MOST_BROKEN_IN_A_ROW = 100
-UNTIMED_FORMATS = frozenset({"mpjpeg", "mjpeg", "jpeg_pipe", "image2"})  # their time stamps are made up
+UNTIMED_FORMATS = frozenset(
+    {"mpjpeg", "mjpeg", "jpeg_pipe", "image2", "h264", "hevc", "m4v"}
+)  # their time stamps are made up
 COMMON_OPTIONS = {"analyzeduration": "1000000", "fpsprobesize": "0"}  # begin to play at once
 PARSED_CODECS = frozenset({"h264", "hevc", "mpeg4"})
 OPTIONS = {

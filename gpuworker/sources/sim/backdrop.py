@@ -173,7 +173,7 @@ def _sampled(texture: Image, x: Floats32, y: Floats32, footprint_px: Floats32) -
 
 def _paint_floor(rays: _Rays, layout: Layout) -> None:
     view = TopView(layout, TEXTURE_PX_PER_M)
-    texture = with_shadows(paving(layout, view), layout, view)
+    texture = with_shadows(paving(layout, view, grain=22.0), layout, view)
     t = rays.plane(2, 0.0)
     beyond = _beyond(rays, t, layout)
 

@@ -54,9 +54,9 @@ def rectangle(x0: float, y0: float, x1: float, y1: float) -> Floats:
     return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
 
 
-def paving(layout: Layout, view: TopView, *, seed: int = 3) -> Image:
+def paving(layout: Layout, view: TopView, *, grain: float) -> Image:
     """Draw the bare floor: slabs in courses, each of its own tone, with a ring of dark ones."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(3)
     image: Image = np.full((view.height, view.width, 3), OUTSIDE, np.uint8)
     x_min, y_min, x_max, y_max = layout.bounds_m
     length, course = 1.0, 0.5
@@ -69,10 +69,10 @@ def paving(layout: Layout, view: TopView, *, seed: int = 3) -> Image:
             slab = rectangle(x + 0.012, y + 0.012, x + length - 0.012, y + course - 0.012)
             fill(image, view, slab, tuple(int(c) for c in tone))
     _inlay(image, view, layout)
-    grain = cv2.GaussianBlur(rng.normal(0, 22, image.shape[:2]).astype(np.float32), (0, 0), 1.2)
+    sand = cv2.GaussianBlur(rng.normal(0, grain, image.shape[:2]).astype(np.float32), (0, 0), 1.2)
     coarse = rng.normal(0, 6, (view.height // 24, view.width // 24)).astype(np.float32)
     stain = cv2.resize(coarse, (view.width, view.height), interpolation=cv2.INTER_CUBIC)
-    return np.clip(image + (grain + stain)[..., None], 0, 255).astype(np.uint8)
+    return np.clip(image + (sand + stain)[..., None], 0, 255).astype(np.uint8)
 
 
 def _inlay(image: Image, view: TopView, layout: Layout) -> None:
@@ -111,7 +111,7 @@ def with_shadows(image: Image, layout: Layout, view: TopView) -> Image:
 
 def plan_picture(layout: Layout, view: TopView) -> Image:
     """Draw the floor plan: paving, what stands on it, walls with their openings."""
-    image = with_shadows(paving(layout, view), layout, view)
+    image = with_shadows(paving(layout, view, grain=0.0), layout, view)
     image = cv2.addWeighted(image, 0.62, np.full_like(image, 235), 0.38, 0).astype(np.uint8)
     for bench in layout.benches:
         fill(image, view, rectangle(bench.x0_m, bench.y0_m, bench.x1_m, bench.y1_m), WOOD)

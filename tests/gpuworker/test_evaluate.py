@@ -78,6 +78,7 @@ def test_evaluate_without_truth_has_no_scores(tmp_path, capsys):
 def test_evaluate_scores_the_area_only(tmp_path):
     folder = write_scene(tmp_path, change={"bounds_m": [0, 6, 10, 10]})
     result = evaluate_scene(read_scene(folder))
+    assert result.scores is not None
     assert (result.identities, result.scores.recall, result.scores.precision) == (1, 1, 1)
 
 
@@ -91,7 +92,9 @@ def test_evaluate_uses_the_offset_of_a_camera(tmp_path):
     raw = json.loads((folder / "scene.json").read_text())
     raw["cameras"][1]["offset_s"] = -0.05
     (folder / "scene.json").write_text(json.dumps(raw))
-    assert evaluate_scene(read_scene(folder)).scores.mota == 1
+    scores = evaluate_scene(read_scene(folder)).scores
+    assert scores is not None
+    assert scores.mota == 1
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,26 @@ HOMOGRAPHY = [[0.01, 0, 0], [0, -0.01, 4.8], [0, 0, 1]]
 
 
 def write(folder, *, scene=None, camera=None, detections=None, truth=None):
-    entry = {"id": "c1", "width": 640, "height": 480, "homography_image_to_world": HOMOGRAPHY, **(camera or {})}
+    entry = {
+        "id": "c1",
+        "width": 640,
+        "height": 480,
+        "homography_image_to_world": HOMOGRAPHY,
+        **(camera or {}),
+    }
     if detections is not None:
         (folder / "d.txt").write_text(detections)
         entry["detections"] = "d.txt"
     if truth is not None:
         (folder / "gt.txt").write_text(truth)
-    raw = {"name": "yard", "fps": 2, "frames": 2, "bounds_m": [0, 0, 6, 5], "cameras": [entry], **(scene or {})}
+    raw = {
+        "name": "yard",
+        "fps": 2,
+        "frames": 2,
+        "bounds_m": [0, 0, 6, 5],
+        "cameras": [entry],
+        **(scene or {}),
+    }
     raw = {k: v for k, v in raw.items() if v != "gone"}
     (folder / "scene.json").write_text(json.dumps(raw))
     return folder
@@ -27,6 +40,7 @@ def test_read_scene_gives_cameras_and_truth(tmp_path):
     scene = read_scene(write(tmp_path, truth="1,7,-1,-1,-1,-1,1,2.5,3.5,0\n", camera={"offset_s": 0.1}))
     assert (scene.name, scene.fps, scene.frames, scene.bounds_m) == ("yard", 2.0, 2, (0, 0, 6, 5))
     assert (scene.cameras[0].model.camera_id, scene.cameras[0].offset_s) == ("c1", 0.1)
+    assert scene.truth is not None
     assert [t.ids.tolist() for t in scene.truth] == [[7], []]
     assert scene.truth[0].xy_m.tolist() == [[2.5, 3.5]]
 
@@ -103,6 +117,7 @@ def test_read_pictures_gives_none_for_a_missing_one(tmp_path):
     cv2.imwrite(str(tmp_path / "pictures/000001.jpg"), np.full((480, 640, 3), 200, np.uint8))
     scene = read_scene(write(tmp_path, camera={"images": "pictures"}))
     first, second = read_pictures(scene.cameras[0], scene.frames)
+    assert first is not None
     assert first.shape == (480, 640, 3)
     assert second is None
 

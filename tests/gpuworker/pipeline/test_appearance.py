@@ -47,11 +47,11 @@ def test_camera_means_begin_anew_with_another_model():
     assert means.centre(0, np.eye(3)).shape == (3, 3)
 
 
-def learned(same, different):
+def learned(same: tuple[float, float], different: tuple[float, float]):
     ratio = LikelihoodRatio(SETTINGS)
     rng = np.random.default_rng(0)
-    ratio.learn(rng.normal(*same, 1000), same=True)
-    ratio.learn(rng.normal(*different, 1000), same=False)
+    ratio.learn(rng.normal(same[0], same[1], 1000), same=True)
+    ratio.learn(rng.normal(different[0], different[1], 1000), same=False)
     return ratio
 
 

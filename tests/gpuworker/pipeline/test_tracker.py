@@ -167,7 +167,10 @@ def test_tracker_leaves_out_a_frame_that_is_too_late():
 
 def test_tracker_with_a_view_straight_down_follows_the_foot_point():
     down = CameraModel.create(
-        camera_id="top", width=1000, height=1000, h_image_to_world=[[0.01, 0, 0], [0, -0.01, 10], [0, 0, 1]]
+        camera_id="top",
+        width=1000,
+        height=1000,
+        h_image_to_world=[[0.01, 0.0, 0.0], [0.0, -0.01, 10], [0.0, 0.0, 1.0]],
     )
     tracker = make({"top": down})
     for k in range(15):
@@ -204,7 +207,8 @@ def random_observations(cameras, seed, ticks):
 def test_tracker_never_gives_two_boxes_of_a_frame_to_one_track_or_an_id_again(seed):
     cameras = yard()
     tracker = make(cameras)
-    ended, before = set(), set()
+    ended: set[int] = set()
+    before: set[int] = set()
     for observations in random_observations(cameras, seed, 12):
         result = tracker.step(observations)
         numbers = result.tracks.number.tolist()

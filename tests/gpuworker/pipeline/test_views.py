@@ -58,7 +58,10 @@ def test_look_of_a_homography_alone_finds_the_height():
 
 def test_look_straight_down_measures_the_foot_point_only():
     down = CameraModel.create(
-        camera_id="c1", width=640, height=480, h_image_to_world=[[0.01, 0, 0], [0, -0.01, 4.8], [0, 0, 1]]
+        camera_id="c1",
+        width=640,
+        height=480,
+        h_image_to_world=[[0.01, 0.0, 0.0], [0.0, -0.01, 4.8], [0.0, 0.0, 1.0]],
     )
     views = Views.of({"c1": down})
     got = seen(down, state((3, 2)))

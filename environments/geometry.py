@@ -22,10 +22,11 @@ MIN_PAIRS = 4
 HORIZON_EPS = 1e-9
 # cv2 stops after five rounds by default, a third of a pixel off in the corners of a wide lens
 UNDISTORT_UNTIL = (cv2.TERM_CRITERIA_MAX_ITER | cv2.TERM_CRITERIA_EPS, 50, 1e-6)
+UNDISTORT_TOLERANCE_PX = 0.5
 MAX_CONDITION = 1e12  # of a homography; over it, inverting loses every digit
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Lens:
     """Inner calibration of a camera in OpenCV's convention.
 
@@ -63,13 +64,18 @@ class Lens:
         return bool(np.any(self.distortion))
 
     def undistort(self, points_px: Floats) -> Floats:
-        """Move recorded pixels to where a lens without distortion would show them, (n, 2) -> (n, 2)."""
+        """Move recorded pixels to where a lens without distortion would show them, (n, 2) -> (n, 2).
+
+        NaN where no point of the world is shown by these coefficients.
+        """
         if not self.is_distorting or len(points_px) == 0:
             return points_px
         out = cv2.undistortPoints(
             points_px.reshape(-1, 1, 2), self.matrix, self.distortion, P=self.matrix, criteria=UNDISTORT_UNTIL
         )
-        return np.asarray(out, dtype=np.float64).reshape(-1, 2)
+        out = np.asarray(out, dtype=np.float64).reshape(-1, 2)
+        missed_px = np.abs(self.distort(out) - points_px).max(axis=1)
+        return np.where((missed_px < UNDISTORT_TOLERANCE_PX)[:, None], out, np.nan)
 
     def distort(self, points_px: Floats) -> Floats:
         """Move undistorted pixels to where the recorded picture shows them, (n, 2) -> (n, 2).
@@ -83,10 +89,10 @@ class Lens:
         folded = (normal[:, :2] ** 2).sum(axis=1) > self.reach2
         return np.where(folded[:, None], np.nan, np.asarray(out, dtype=np.float64).reshape(-1, 2))
 
-    @property
+    @cached_property
     def reach2(self) -> float:
         """Give the squared normalised radius up to which the radial distortion grows outwards."""
-        k1, k2, _, _, k3 = self.distortion
+        k1, k2, _, _, k3 = np.where(np.abs(self.distortion) < HORIZON_EPS, 0.0, self.distortion)
         roots = np.roots([7 * k3, 5 * k2, 3 * k1, 1.0])  # of d/dr of r (1 + k1 r^2 + k2 r^4 + k3 r^6)
         turns = roots.real[(np.abs(roots.imag) < HORIZON_EPS) & (roots.real > 0)]
         return float(turns.min(initial=np.inf))

@@ -106,6 +106,26 @@ class TestLens:
         point = np.array([[u, v]])
         assert lens.distort(lens.undistort(point)) == pytest.approx(point, abs=0.01)
 
+    @given(
+        st.floats(-1.0, 0.5),
+        st.floats(-0.5, 0.5),
+        st.floats(0, WIDTH),
+        st.floats(0, HEIGHT),
+    )
+    def test_lens_of_any_strength_is_right_or_silent(self, k1, k2, u, v):
+        lens = Lens.create(matrix=MATRIX, distortion=[k1, k2, 0, 0, 0])
+        point = np.array([[u, v]])
+        undistorted = lens.undistort(point)
+        if np.isfinite(undistorted).all():
+            assert lens.distort(undistorted) == pytest.approx(point, abs=0.5)
+
+    def test_lens_is_silent_where_it_shows_nothing(self):
+        # r (1 - 0.4 r^2) is never more than 0.61; the corner lies at 1.0
+        lens = Lens.create(matrix=MATRIX, distortion=[-0.4, 0, 0, 0, 0])
+        corner, middle = lens.undistort(np.array([[1920.0, 1080.0], [960.0, 600.0]]))
+        assert np.isnan(corner).all()
+        assert np.isfinite(middle).all()
+
     def test_lens_does_not_fold_far_points_into_the_picture(self):
         # r (1 - 0.2 r^2) turns back at r^2 = 1 / 0.6
         lens = Lens.create(matrix=[[100, 0, 0], [0, 100, 0], [0, 0, 1]], distortion=[-0.2, 0, 0, 0, 0])

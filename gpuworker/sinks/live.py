@@ -85,6 +85,13 @@ class LiveSink:
                 self._inbox.frames[frame.camera_id] = frame, sightings.get(frame.camera_id)
         self._notify()
 
+    def put_frames(self, frames: Sequence[Frame]) -> None:
+        """Hand over frames that are only shown, not tracked with."""
+        with self._lock:
+            for frame in frames:
+                self._inbox.frames[frame.camera_id] = frame, None
+        self._notify()
+
     def put_event(self, event: Event) -> None:
         """Hand over an event that no tick gave."""
         with self._lock:

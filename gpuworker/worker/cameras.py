@@ -39,7 +39,7 @@ class CameraStates:
             were_up: whether a camera was up when it was last heard of, by key; what is no news makes no event.
         """
         self._cameras = {camera.key: camera for camera in cameras}
-        self._problems = problems
+        self._problems = dict(problems)
         self._show = show
         self._happen = happen
         self._clock = clock
@@ -62,6 +62,12 @@ class CameraStates:
             self._happen(
                 Event(kind=kind, at=at, camera_id=key, payload={"message": message} if message else {})
             )
+
+    def complain(self, key: str, problem: str) -> None:
+        """Note what is wrong with a camera although its pictures come."""
+        if self._problems.get(key) != problem:
+            self._problems[key] = problem
+            self.change(key, CameraState.ONLINE, "")
 
     def save(self) -> None:
         """Write what changed to the database; whatever cannot be written waits for the next call.

@@ -9,7 +9,7 @@ from functools import partial
 from django.conf import settings
 
 from environments.models import Camera
-from gpuworker.pipeline.values import Event
+from gpuworker.pipeline.values import Event, Frame
 from gpuworker.sinks.batch import Sampler, Sampling
 from gpuworker.sinks.live import LiveSink
 from gpuworker.sinks.rows import RowsSink
@@ -75,6 +75,7 @@ class SessionRun:
         self._is_closed = False
         self._ticking = threading.Lock()
         self.started_at = parts.clock()
+        self._sizes = {camera.key: (camera.width, camera.height) for camera in cameras}
         site, problems = site_of(session.environment)
         tracks, persons = _supplies(session.environment_id, stopped)
         self._pipeline = parts.make_pipeline(site, tracks, persons)
@@ -118,12 +119,32 @@ class SessionRun:
             was_over = self.states.are_over  # asked first: a reader says so after its last frame
             frames = self._gather.collect(now_s)
             if frames:
-                result = self._pipeline.step(frames)
-                self.rows.put(result, frames)
-                self.live.put(result, frames)
+                self._track(frames)
             elif was_over:
                 self._is_drained = True
             return self._gather.wait_s(time.monotonic())
+
+    def _track(self, frames: list[Frame]) -> None:
+        fitting = [frame for frame in frames if self._fits(frame)]
+        if len(fitting) < len(frames):
+            self.live.put_frames([frame for frame in frames if not self._fits(frame)])
+        if fitting:
+            result = self._pipeline.step(fitting)
+            self.rows.put(result, fitting)
+            self.live.put(result, fitting)
+
+    def _fits(self, frame: Frame) -> bool:
+        """Say whether a picture has the size that its camera is calibrated for; tell people if not."""
+        height, width = frame.image.shape[:2]
+        expected = self._sizes[frame.camera_id]
+        if (width, height) == expected:
+            return True
+        self.states.complain(
+            frame.camera_id,
+            f"gives {width} x {height} px but is set up as {expected[0]} x {expected[1]}: it is shown, not "
+            "tracked with, until its size is corrected and it is calibrated again",
+        )
+        return False
 
     def is_over(self, *, even_failed: bool) -> bool:
         """Say whether no frame will come any more; where all cameras failed, only ``even_failed``."""

@@ -190,6 +190,20 @@ def test_frame_holds_its_own_boxes_and_a_picture_of_the_tiers_width(viewer, make
     ]
 
 
+def test_frames_that_are_not_tracked_with_are_shown_without_boxes(viewer, make_sink):
+    sink = make_sink()
+    viewer.watch("c2", "low")
+
+    def attempt():
+        sink.put_frames([frame("c2", seq=4)])
+        return viewer.frames("c2", "low")
+
+    wait_for(attempt)
+    header, _ = viewer.frames("c2", "low")[0]
+    assert (header["seq"], header["boxes"]) == (4, [])
+    assert viewer.texts("positions") == []
+
+
 def test_the_newest_frame_of_a_camera_wins(make_sink, viewer, monkeypatch):
     sink = make_sink()
     watched_frame(viewer, sink, "high", frame(seq=0), sighting())

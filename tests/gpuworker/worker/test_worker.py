@@ -144,6 +144,11 @@ def make_environment(slug: str) -> TrackingSession:
     return session
 
 
+def picture(key: str, seconds: float = 0.0, *, seq: int = 0, width: int = 640) -> Frame:
+    """Give a frame of the size that cameras have here."""
+    return frame(key, seconds, seq=seq, width=width, height=480)
+
+
 def drive(worker: Worker, clock: Clock, until) -> None:
     """Let a worker work, both its threads' parts in turn, until something holds."""
 
@@ -169,7 +174,7 @@ def test_worker_carries_a_session_out(make_worker, site, clock, plaza):
     drive(worker, clock, lambda: state_of(plaza) == ("running", "one"))
     assert plaza.started_at == T0
     for i in range(3):
-        site.give("sim://plaza/c1", frame("c1", i / 10, seq=i))
+        site.give("sim://plaza/c1", picture("c1", i / 10, seq=i))
         drive(worker, clock, lambda i=i: len(site.seen) == i + 1)
     drive(worker, clock, lambda: TrackPoint.objects.exists())
     assert Track.objects.get().session == plaza
@@ -200,7 +205,7 @@ def test_lease_is_renewed_long_before_it_ends(make_worker, clock, plaza):
 
 def test_lost_lease_stops_the_session_and_leaves_its_row(make_worker, site, clock, plaza, caplog):
     worker = make_worker()
-    site.give("sim://plaza/c1", frame("c1"))
+    site.give("sim://plaza/c1", picture("c1"))
     drive(worker, clock, lambda: camera_states()["c1"][0] == "online")
     run = worker.claims[0].run
     TrackingSession.objects.update(worker="two", epoch=9, actual_state="running", message="mine")
@@ -211,7 +216,7 @@ def test_lost_lease_stops_the_session_and_leaves_its_row(make_worker, site, cloc
     assert camera_states()["c1"][0] == "online"
     assert "no longer held" in caplog.text
     seen = len(site.seen)
-    site.give("sim://plaza/c1", frame("c1", 1.0))
+    site.give("sim://plaza/c1", picture("c1", 1.0))
     run.tick(1e9)
     assert len(site.seen) == seen
 
@@ -220,7 +225,7 @@ def test_nothing_is_tracked_after_a_long_sleep_until_the_lease_is_renewed(make_w
     worker = make_worker()
     drive(worker, clock, lambda: worker.claims[0].run)
     clock.now += LEASE * 2
-    site.give("sim://plaza/c1", frame("c1"))
+    site.give("sim://plaza/c1", picture("c1"))
     run = worker.claims[0].run
     wait_for(lambda: run.readers["c1"].state == "online")
     worker.step()
@@ -230,7 +235,7 @@ def test_nothing_is_tracked_after_a_long_sleep_until_the_lease_is_renewed(make_w
 
 def test_pause_resume_and_stop_are_obeyed(make_worker, site, clock, plaza):
     worker = make_worker()
-    site.give("sim://plaza/c1", frame("c1", 0.0))
+    site.give("sim://plaza/c1", picture("c1", 0.0))
     drive(worker, clock, lambda: site.seen)
     session_ask(session=plaza, desired_state=DesiredState.PAUSED, now=clock())
     drive(worker, clock, lambda: state_of(plaza)[0] == "paused" and camera_states()["c1"][0] == "off")
@@ -239,7 +244,7 @@ def test_pause_resume_and_stop_are_obeyed(make_worker, site, clock, plaza):
     drive(worker, clock, lambda: state_of(plaza)[0] == "running" and camera_states()["c1"][0] == "connecting")
 
     def is_tracked_again():
-        site.give("sim://plaza/c1", frame("c1", 1.0))  # the reader that was let go may still take one
+        site.give("sim://plaza/c1", picture("c1", 1.0))  # the reader that was let go may still take one
         return len(site.seen) > seen
 
     drive(worker, clock, is_tracked_again)
@@ -253,7 +258,7 @@ def test_pause_resume_and_stop_are_obeyed(make_worker, site, clock, plaza):
 
 def test_a_camera_that_fails_degrades_alone(make_worker, site, clock, plaza):
     site.broken["sim://plaza/c2"] = UnusableSourceError("no such camera: check its address")
-    site.give("sim://plaza/c1", frame("c1"))
+    site.give("sim://plaza/c1", picture("c1"))
     worker = make_worker()
     drive(worker, clock, lambda: site.seen == [("c1",)])
     drive(
@@ -273,12 +278,24 @@ def test_a_bad_calibration_degrades_alone(make_worker, site, clock, plaza):
     Calibration.objects.filter(camera__key="c2").update(h_image_to_world=[[0, 0, 0], [0, 0, 0], [0, 0, 0]])
     worker = make_worker()
     for key in ("c1", "c2"):
-        site.give(f"sim://plaza/{key}", frame(key))
+        site.give(f"sim://plaza/{key}", picture(key))
     drive(worker, clock, lambda: {key for tick in site.seen for key in tick} == {"c1", "c2"})
     drive(worker, clock, lambda: camera_states()["c2"][0] == "online")
     assert set(site.sites[0].cameras) == {"c1"}
     assert camera_states()["c2"][1] != ""
     assert camera_states()["c1"][1] == ""
+
+
+def test_a_picture_of_another_size_is_shown_but_not_tracked_with(make_worker, site, clock, plaza):
+    worker = make_worker()
+    for i in range(2):
+        site.give("sim://plaza/c1", picture("c1", seq=i))
+        site.give("sim://plaza/c2", picture("c2", seq=i, width=320))
+        drive(worker, clock, lambda i=i: len(site.seen) == i + 1)
+    drive(worker, clock, lambda: "gives 320 x 480 px but is set up as 640 x 480" in camera_states()["c2"][1])
+    assert camera_states()["c2"][0] == "online"
+    assert camera_states()["c1"] == ("online", "")
+    assert site.seen == [("c1",), ("c1",)]
 
 
 def test_a_session_that_raises_fails_alone_and_is_given_back(
@@ -289,11 +306,11 @@ def test_a_session_that_raises_fails_alone_and_is_given_back(
     drive(worker, clock, lambda: (state_of(plaza)[0], state_of(other)[0]) == ("running", "running"))
     pipeline = next(c for c in worker.claims if c.session == plaza).run
     monkeypatch.setattr(pipeline, "_pipeline", Pipeline(Site(fault=ZeroDivisionError("oh")), 1, 1))
-    site.give("sim://plaza/c1", frame("c1"))
+    site.give("sim://plaza/c1", picture("c1"))
     drive(worker, clock, lambda: state_of(plaza)[0] == "failed")
     assert plaza.message == "ZeroDivisionError: oh"
     assert "Traceback" in caplog.text
-    site.give("sim://yard/c1", frame("c1"))
+    site.give("sim://yard/c1", picture("c1"))
     drive(worker, clock, lambda: site.seen == [("c1",)])
     assert state_of(other)[0] == "running"
     monkeypatch.setattr(next(c for c in worker.claims if c.session == plaza), "give_back_s", 0.0)
@@ -305,7 +322,7 @@ def test_changed_cameras_and_zones_are_followed_without_a_restart(
 ):
     monkeypatch.setattr("gpuworker.worker.claim.LOOK_S", 0.0)
     worker = make_worker()
-    site.give("sim://plaza/c1", frame("c1"))
+    site.give("sim://plaza/c1", picture("c1"))
     drive(worker, clock, lambda: site.seen == [("c1",)] and camera_states()["c1"][0] == "online")
     Camera.objects.filter(key="c2").update(enabled=False)
     added = CameraFactory.create(environment=plaza.environment, key="c3", source_url="sim://plaza/c3")
@@ -317,7 +334,7 @@ def test_changed_cameras_and_zones_are_followed_without_a_restart(
 
     def are_seen_again():
         for key in ("c1", "c3"):
-            site.give(f"sim://plaza/{key}", frame(key, 1.0))
+            site.give(f"sim://plaza/{key}", picture(key, 1.0))
         return {key for tick in site.seen[1:] for key in tick} == {"c1", "c3"}
 
     drive(worker, clock, are_seen_again)
@@ -355,7 +372,7 @@ def test_tracking_goes_on_while_the_database_is_away(make_worker, site, clock, p
         for _ in range(8):
             clock.now += LEASE / 2
             worker.attend(clock())
-        site.give("sim://plaza/c1", frame("c1"))
+        site.give("sim://plaza/c1", picture("c1"))
         wait_for(lambda: worker.step() and site.seen)
     worker.attend(clock())
     messages = [r.getMessage() for r in caplog.records if r.name == "gpuworker.worker.worker"]
@@ -379,7 +396,7 @@ def test_tracking_goes_on_while_the_database_takes_its_time(make_worker, site, c
         control = threading.Thread(target=worker.attend, args=(clock(),))
         control.start()
         clock.now += LEASE * 3
-        site.give("sim://plaza/c1", frame("c1"))
+        site.give("sim://plaza/c1", picture("c1"))
         wait_for(lambda: worker.step() and site.seen)
         answers.set()
         control.join()
@@ -388,7 +405,7 @@ def test_tracking_goes_on_while_the_database_takes_its_time(make_worker, site, c
 def test_once_ends_when_recordings_have_ended(make_worker, site, clock, plaza):
     for key in ("c1", "c2"):
         for i in range(3):
-            site.give(f"sim://plaza/{key}", frame(key, i / 10, seq=i))
+            site.give(f"sim://plaza/{key}", picture(key, i / 10, seq=i))
         site.give(f"sim://plaza/{key}", EndOfSource("the recording is over"))
     worker = make_worker(once=True)
     ended = threading.Thread(target=worker.run)
@@ -406,7 +423,7 @@ def test_a_deleted_environment_ends_its_session_alone(make_worker, site, clock, 
     drive(worker, clock, lambda: (state_of(plaza)[0], state_of(yard)[0]) == ("running", "running"))
     plaza.environment.delete()
     drive(worker, clock, lambda: len(worker.claims) == 1)
-    site.give("sim://yard/c1", frame("c1"))
+    site.give("sim://yard/c1", picture("c1"))
     drive(worker, clock, lambda: site.seen == [("c1",)])
 
 

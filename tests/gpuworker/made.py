@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 from channels.layers import channel_layers
@@ -22,17 +22,19 @@ def redis_in_use(settings, url: str) -> Iterator[None]:
     channel_layers.backends.clear()
 
 
-def at(seconds: float):
+def at(seconds: float) -> datetime:
     """Give the instant so many seconds after T0."""
     return T0 + timedelta(seconds=seconds)
 
 
-def frame(camera_id: str = "c1", seconds: float = 0.0, *, seq: int = 0, width: int = 64, height: int = 48):
+def frame(
+    camera_id: str = "c1", seconds: float = 0.0, *, seq: int = 0, width: int = 64, height: int = 48
+) -> Frame:
     """Give a grey frame."""
     return Frame(camera_id, seq, at(seconds), np.full((height, width, 3), 128, np.uint8))
 
 
-def people(seconds: float = 0.0, tracks: Mapping[int, int] | None = None, *, x_m: float = 1.0):
+def people(seconds: float = 0.0, tracks: Mapping[int, int] | None = None, *, x_m: float = 1.0) -> People:
     """Give people at (x_m, 2) m, tracks with their persons."""
     tracks = tracks or {}
     n = len(tracks)
@@ -50,7 +52,7 @@ def people(seconds: float = 0.0, tracks: Mapping[int, int] | None = None, *, x_m
 
 def sighting(
     camera_id: str = "c1", seconds: float = 0.0, tracks: Mapping[int, int] | None = None, *, nobody=0
-):
+) -> Sighting:
     """Give a sighting with a box for each track and some of nobody."""
     tracks = tracks or {}
     n = len(tracks) + nobody

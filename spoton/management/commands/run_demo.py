@@ -12,6 +12,7 @@ from django.db import connections
 
 from spoton import demo
 
+ADMINISTRATOR = "admin"  # as create_demo calls it
 PAGE_POLL_S = 0.1
 PAGE_LATE_S = 60.0
 
@@ -24,7 +25,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Name the port, the scene and the password."""
         parser.add_argument("--port", type=_port, default=8000)
-        parser.add_argument("--scene", help="a scene folder to show instead of the simulated place")
+        parser.add_argument("--scene", help="a scene folder to show beside the simulated place")
         parser.add_argument(
             "--password",
             default=settings.DEMO_PASSWORD,
@@ -44,18 +45,16 @@ class Command(BaseCommand):
             call_command("create_demo", password=password, scene=scene)
             # what is forked below must not share a connection
             connections.close_all()
-            demo.run(
-                demo.processes(port=port, redis_at=redis_at),
-                on_started=threading.Thread(
-                    target=self._announce, args=(port, password, started), daemon=True
-                ).start,
-            )
+            commands = demo.processes(port=port, redis_at=redis_at)
+            facts = {"user": ADMINISTRATOR, "password": password, "running": ", ".join(commands)}
+            announcer = threading.Thread(target=self._announce, args=(port, facts, started), daemon=True)
+            demo.run(commands, on_started=announcer.start)
         except demo.NotStartable as error:
             raise CommandError(str(error)) from error
         except demo.ProcessEnded as error:
             raise CommandError(str(error), returncode=error.code) from error
 
-    def _announce(self, port: int, password: str, started: float) -> None:
+    def _announce(self, port: int, facts: dict[str, str], started: float) -> None:
         url = f"http://{demo.HOST}:{port}/"
         is_late = False
         while not demo.page_answers(url):
@@ -68,15 +67,13 @@ class Command(BaseCommand):
         lines = [
             f"SpotOn is ready after {time.monotonic() - started:.0f} s",
             "",
-            f"address   {url}",
-            "user      admin",
-            f"password  {password}",
+            *(f"{name:10}{value}" for name, value in {"address": url, **facts}.items()),
             "",
             "Ctrl-C stops everything",
         ]
         width = max(map(len, lines))
-        rule = "─" * (width + 2)
-        box = [f"┌{rule}┐", *(f"│ {line:{width}} │" for line in lines), f"└{rule}┘"]
+        rule = f"+{'-' * (width + 2)}+"  # ASCII: the terminal may know nothing else
+        box = [rule, *(f"| {line:{width}} |" for line in lines), rule]
         self.stdout.write("\n" + "\n".join(box) + "\n")
 
 

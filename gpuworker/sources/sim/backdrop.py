@@ -48,8 +48,7 @@ class _Rays:
         if camera.lens is None or camera.rotation is None:
             raise ValueError(f"camera {camera.camera_id}: drawing needs the full calibration")
         width, height = camera.width * SUPERSAMPLE, camera.height * SUPERSAMPLE
-        u, v = np.meshgrid((np.arange(width) + 0.5) / SUPERSAMPLE, (np.arange(height) + 0.5) / SUPERSAMPLE)
-        pixels = camera.undistort(np.column_stack([u.ravel(), v.ravel()]) - 0.5)
+        pixels = _undistorted(camera, width, height)
         m = camera.lens.matrix
         inner = np.column_stack([(pixels - m[:2, 2]) / [m[0, 0], m[1, 1]], np.ones(len(pixels))])
         # with unit depth along the optical axis, the ray's parameter is that depth
@@ -105,8 +104,33 @@ class _Rays:
         self.is_floor[rays] = floor
 
 
-def render_backdrop(camera: CameraModel, layout: Layout) -> Backdrop:
-    """Draw the empty place as a camera sees it.
+def _undistorted(camera: CameraModel, width: int, height: int) -> Floats32:
+    """Give where a lens without distortion would show the pixels of a finer picture, (width * height, 2).
+
+    A distorting lens is asked at each eighth pixel, and in between it is taken as straight.
+    """
+    u, v = np.meshgrid(
+        ((np.arange(width) + 0.5) / SUPERSAMPLE - 0.5).astype(np.float32),
+        ((np.arange(height) + 0.5) / SUPERSAMPLE - 0.5).astype(np.float32),
+    )
+    if camera.lens is None or not camera.lens.is_distorting:
+        return np.column_stack([u.ravel(), v.ravel()])
+    coarse_u, coarse_v = np.meshgrid(
+        np.arange(-1, camera.width // 8 + 3) * 8.0, np.arange(-1, camera.height // 8 + 3) * 8.0
+    )
+    coarse = camera.undistort(np.column_stack([coarse_u.ravel(), coarse_v.ravel()]))
+    coarse = coarse.reshape(*coarse_u.shape, 2).astype(np.float32)
+    return np.asarray(cv2.remap(coarse, u / 8 + 1, v / 8 + 1, cv2.INTER_LINEAR), np.float32).reshape(-1, 2)
+
+
+def floor_texture(layout: Layout) -> Image:
+    """Draw the floor from above as fine as cameras need it; the same for all of them."""
+    view = TopView(layout, TEXTURE_PX_PER_M)
+    return with_shadows(paving(layout, view, grain=22.0), layout, view)
+
+
+def render_backdrop(camera: CameraModel, layout: Layout, floor: Image) -> Backdrop:
+    """Draw the empty place as a camera sees it, with the texture of its floor.
 
     Raises:
         ValueError: the camera lacks its lens, rotation or translation.
@@ -114,7 +138,7 @@ def render_backdrop(camera: CameraModel, layout: Layout) -> Backdrop:
     rays = _Rays(camera)
     _paint_sky(rays)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        _paint_floor(rays, layout)
+        _paint_floor(rays, layout, floor)
         _paint_walls(rays, layout)
         for pillar in layout.pillars:
             _paint_cylinder(rays, pillar, (172, 178, 184))
@@ -171,9 +195,8 @@ def _sampled(texture: Image, x: Floats32, y: Floats32, footprint_px: Floats32) -
     return out
 
 
-def _paint_floor(rays: _Rays, layout: Layout) -> None:
+def _paint_floor(rays: _Rays, layout: Layout, texture: Image) -> None:
     view = TopView(layout, TEXTURE_PX_PER_M)
-    texture = with_shadows(paving(layout, view, grain=22.0), layout, view)
     t = rays.plane(2, 0.0)
     beyond = _beyond(rays, t, layout)
 

@@ -5,14 +5,13 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from weakref import WeakValueDictionary
 
 from environments.geometry import CameraModel
-from gpuworker.sources.sim.backdrop import Backdrop, render_backdrop
+from gpuworker.sources.sim.backdrop import Backdrop, floor_texture, render_backdrop
 from gpuworker.sources.sim.draw import CameraView
+from gpuworker.sources.sim.ground import Image
 from gpuworker.sources.sim.layout import PLAZA
-from gpuworker.sources.sim.scene import plaza_cameras
 from gpuworker.sources.sim.world import RATE_HZ, Truth, World
 
 REMEMBERED_TICKS = 60 * RATE_HZ
@@ -72,7 +71,9 @@ class Worlds:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._worlds: WeakValueDictionary[WorldKey, SharedWorld] = WeakValueDictionary()
-        self._backdrop = cache(_backdrop)  # takes a second to draw; connecting again should not
+        self._drawing = threading.Lock()
+        self._floor: Image | None = None
+        self._backdrops: dict[str, Backdrop] = {}
 
     def world(self, key: WorldKey) -> SharedWorld:
         """Give the world of a key, the same one to everybody who asks."""
@@ -84,9 +85,14 @@ class Worlds:
             return world
 
     def view(self, camera: CameraModel, seed: int) -> CameraView:
-        """Give the view of one of the plaza's cameras, with people dressed by the seed."""
-        return CameraView(camera, self._backdrop(camera.camera_id), seed=seed)
+        """Give the view of one of the plaza's cameras, with people dressed by the seed.
 
-
-def _backdrop(camera_id: str) -> Backdrop:
-    return render_backdrop(next(c for c in plaza_cameras() if c.camera_id == camera_id), PLAZA)
+        Each empty view is drawn once, which takes most of a second; connecting again does not.
+        """
+        with self._drawing:
+            if self._floor is None:
+                self._floor = floor_texture(PLAZA)
+            backdrop = self._backdrops.get(camera.camera_id)
+            if backdrop is None:
+                backdrop = self._backdrops[camera.camera_id] = render_backdrop(camera, PLAZA, self._floor)
+        return CameraView(camera, backdrop, seed=seed)

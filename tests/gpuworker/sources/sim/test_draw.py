@@ -165,4 +165,4 @@ def test_camera_without_full_calibration_cannot_be_drawn():
         lens=Lens(np.eye(3), np.zeros(5)),
     )
     with pytest.raises(ValueError, match="camera x: drawing needs the full calibration"):
-        render_backdrop(model, PLAZA)
+        render_backdrop(model, PLAZA, np.zeros((8, 8, 3), np.uint8))

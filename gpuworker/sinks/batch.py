@@ -15,6 +15,8 @@ from tracking.models import Detection, Person, Track, TrackEvent, TrackPoint
 
 FORGET_AFTER = timedelta(seconds=60)  # somebody unseen for so long starts anew in memory, not in the database
 ROWS_PER_STATEMENT = 500
+AWAY = (OperationalError, InterfaceError)  # the database cannot be asked now
+REFUSED = (DatabaseError, TypeError, ValueError)  # a row that cannot be written, now or ever
 
 
 @dataclass(slots=True)
@@ -36,30 +38,30 @@ class Batch:
         """Write all rows in one transaction; rows that are there already stay as they are or grow newer.
 
         Raises:
-            OperationalError, InterfaceError: the database is away or busy; write again later.
-            DatabaseError: the database refuses a row.
+            AWAY: the database is away or busy; write again later.
+            REFUSED: a row cannot be written.
         """
         with transaction.atomic():
             self._write_persons()
             self._write_tracks()
             self._write_series()
 
-    def salvage(self) -> list[DatabaseError]:
-        """Write part by part what the database refuses as a whole; give what it said about the rest.
+    def salvage(self) -> list[Exception]:
+        """Write part by part what cannot be written as a whole; give what was wrong with the rest.
 
         Raises:
-            OperationalError, InterfaceError: the database is away or busy; write again later.
+            AWAY: the database is away or busy; write again later.
         """
-        refused: list[DatabaseError] = []
+        refused: list[Exception] = []
         parts = [self._write_persons, self._write_tracks]
         parts += [partial(_insert, rows) for rows in (self.points, self.detections, self.events)]
         for part in parts:
             try:
                 with transaction.atomic():
                     part()
-            except (OperationalError, InterfaceError):
+            except AWAY:
                 raise
-            except DatabaseError as error:
+            except REFUSED as error:
                 refused.append(error)
         return refused
 

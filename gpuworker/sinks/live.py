@@ -167,6 +167,11 @@ class LiveSink:
                 logger.warning("Redis is away (%s): the live view stands still", error)
             self._is_away = True
             return
+        except (TypeError, ValueError):
+            # a message that cannot be written, such as a position that is no number: the next one may be better
+            logger.exception("A tick of the live view is dropped")
+            await asyncio.sleep(RETRY_S)
+            return
         if self._is_away:
             self._is_away = False
             logger.info("Redis is back: the live view goes on")

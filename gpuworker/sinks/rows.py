@@ -9,10 +9,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import connection
 
 from gpuworker.pipeline.values import Event, Frame, StepResult
-from gpuworker.sinks.batch import Batch, Sampler
+from gpuworker.sinks.batch import AWAY, REFUSED, Batch, Sampler
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class RowsSink:
             while self._backlog:
                 self._write_one(self._backlog[0])
                 self._backlog.popleft()
-        except (OperationalError, InterfaceError) as error:
+        except AWAY as error:
             self._away(error)
             return False
         if self._failures:
@@ -130,14 +130,12 @@ class RowsSink:
     def _write_one(self, batch: Batch) -> None:
         try:
             self._write(batch)
-        except (OperationalError, InterfaceError):
+        except AWAY:
             raise
-        except DatabaseError as error:
-            logger.error(
-                "The database refuses a batch of %d rows (%s): writing it in parts", len(batch), error
-            )
+        except REFUSED as error:
+            logger.error("A batch of %d rows cannot be written (%s): writing it in parts", len(batch), error)
             for refused in batch.salvage():
-                logger.error("Lost, refused by the database: %s", refused)
+                logger.error("Rows of one kind are lost: %s", refused)
 
     def _away(self, error: Exception) -> None:
         if not self._failures:

@@ -259,6 +259,14 @@ def test_who_is_where_now_is_kept_for_a_few_seconds(viewer, make_sink):
     wait_for(lambda: viewer.texts("status"))
 
 
+def test_a_message_that_cannot_be_written_does_not_end_the_live_view(viewer, make_sink, caplog):
+    sink = make_sink()
+    sink.put(result(0, {7: 3}, x_m=float("nan")), [])
+    wait_for(lambda: "A tick of the live view is dropped" in caplog.text)
+    sink.put(result(1, {7: 3}), [])
+    wait_for(lambda: viewer.texts("positions"))
+
+
 def test_close_without_farewell_says_nothing(viewer, make_sink):
     sink = make_sink()
     wait_for(lambda: viewer.texts("status"))

@@ -9,8 +9,10 @@ from django.db import OperationalError
 from gpuworker.pipeline.values import Event
 from gpuworker.sinks.batch import Batch, Sampler, Sampling
 from gpuworker.sinks.rows import RowsSink
+from tests.factories import TrackingSessionFactory
 from tests.gpuworker.made import at, result
 from tests.servers import wait_for
+from tracking.models import TrackEvent, TrackPoint
 
 
 class Database:
@@ -116,6 +118,25 @@ def test_close_is_bounded_while_the_database_is_away(database, make_sink, caplog
     sink.put(result(0, {7: 3}), [])
     sink.close(timeout_s=0.2)
     assert "did not take the last 3 rows" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rows_that_cannot_be_written_take_no_others_along(caplog):
+    session = TrackingSessionFactory.create()
+    sampler = Sampler(
+        environment_id=session.environment_id,
+        session_id=session.pk,
+        cameras={"c1": 1},
+        zones={},
+        sampling=Sampling(),
+    )
+    sink = RowsSink(sampler)
+    odd = Event(kind="zone_enter", at=at(0), payload={"evidence": object()})
+    sink.put(result(0, {7: 3}, events=[odd]), [])
+    sink.put(result(1, {7: 3}), [])
+    sink.close()
+    assert (TrackPoint.objects.count(), TrackEvent.objects.count()) == (2, 0)
+    assert "Rows of one kind are lost: Object of type object is not JSON serializable" in caplog.text
 
 
 def test_refill_is_called_off_the_hot_path(database, make_sink):

@@ -70,35 +70,22 @@ class SessionRun:
         cameras = list(session.environment.cameras.filter(enabled=True))
         if not cameras:
             raise NoCamerasError(f"{session.environment} has no camera that is enabled: add one")
-        self._is_drained = False
-        self.is_paused = False
-        self._is_closed = False
+        keys = [camera.key for camera in cameras]
+        self.is_paused = self._is_drained = self._is_closed = False
         self._ticking = threading.Lock()
         self.started_at = parts.clock()
         self._sizes = {camera.key: (camera.width, camera.height) for camera in cameras}
         site, problems = site_of(session.environment)
         tracks, persons = _supplies(session.environment_id, stopped)
         self._pipeline = parts.make_pipeline(site, tracks, persons)
-        self.board = StatusBoard(
-            session={
-                "id": session.pk,
-                "state": ActualState.STARTING,
-                "message": "",
-                "worker": session.worker,
-            },
-            cameras=[camera.key for camera in cameras],
-            span_s=parts.meter_span_s,
-        )
+        self.board = _board(session, keys, span_s=parts.meter_span_s)
         self.rows = RowsSink(
             _sampler(session, cameras),
             refill=[tracks.refill, persons.refill],
             name=f"rows {session.environment.slug}",
         )
         self.live = LiveSink(
-            environment_id=session.environment_id,
-            cameras=[camera.key for camera in cameras],
-            board=self.board,
-            clock=parts.clock,
+            environment_id=session.environment_id, cameras=keys, board=self.board, clock=parts.clock
         )
         self.states = CameraStates(
             cameras,
@@ -215,6 +202,11 @@ def _supplies(environment_id: int, stopped: Callable[[], bool]) -> tuple[NumberS
     for supply in supplies:
         supply.refill()
     return supplies
+
+
+def _board(session: TrackingSession, cameras: list[str], *, span_s: float) -> StatusBoard:
+    about = {"id": session.pk, "state": ActualState.STARTING, "message": "", "worker": session.worker}
+    return StatusBoard(session=about, cameras=cameras, span_s=span_s)
 
 
 def _sampler(session: TrackingSession, cameras: list[Camera]) -> Sampler:

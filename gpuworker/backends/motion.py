@@ -11,7 +11,8 @@ import numpy as np
 
 from environments.geometry import CameraModel
 from gpuworker.backends.motion_background import Background, Mask
-from gpuworker.backends.motion_cover import Shapes, cover, make_shapes, tighten
+from gpuworker.backends.motion_cover import Canvas, Fit, tighten
+from gpuworker.backends.motion_shapes import Shapes, make_shapes
 from gpuworker.backends.spec import Number, Spec
 from gpuworker.pipeline.values import Detections, Floats32, Frame, Site
 
@@ -63,6 +64,7 @@ class View:
         self._shapes = None if camera is None else make_shapes(camera, self._height, self._width)
         self._last_s = float("nan")
         self._ghosts_s = float("-inf")
+        self._feet = np.zeros((0, 2), np.float32)
 
     def detect(self, frame: Frame) -> Detections:
         """Give the people of this camera's next frame."""
@@ -91,10 +93,9 @@ class View:
         return Detections((xyxy * self._to_picture).astype(np.float32), confidence)
 
     def _people(self, shapes: Shapes, sure: Mask, shadow: Mask) -> tuple[Floats32, Floats32]:
-        evidence = np.where(shadow, SHADOW_EVIDENCE, BACKGROUND_EVIDENCE)
-        evidence[sure] = 1.0
-        found = cover(shapes, evidence, least_fill=LEAST_FILL)
-        boxes = tighten(shapes, found.index, sure)
+        found = Fit(Canvas(shapes, sure, shadow)).run(self._feet)
+        self._feet = shapes.foot[found.index]
+        boxes = tighten(shapes, found.index, sure, shadow)
         return boxes, np.clip(0.3 + found.fill, 0.0, 1.0).astype(np.float32)
 
 

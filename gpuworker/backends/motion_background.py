@@ -14,16 +14,18 @@ Boxes = NDArray[np.int_]
 # all times in seconds, so that nothing depends on the frame rate
 SAMPLE_EVERY_S = 0.2  # of the first pictures, which the background is made from
 SAMPLES = 15
-FIRST_SAMPLES = 4  # from here on their median is used
+MEDIAN_EVERY = 5  # samples the background is made anew
 CALM_S = 4.0  # in which the background follows slow changes
 OBJECT_S = 20.0  # in which something that is no person becomes background
 PERSON_S = 300.0  # in which somebody who stands still does
 NOISE_FLOOR = 2.0  # grey levels, standard deviation
 FOREGROUND_SIGMAS = 4.0
-NOISE_CAP = 1.5  # how far above the threshold a difference still counts as noise
+FLICKER = 1.3  # worst of three channels; the mean difference of two frames is 1.13 standard deviations
+NOISE_CAP = 4.0  # a difference counts as so many times the noise at most, so that a passer-by is none
 SHADOW_DARKEST = 0.4  # a shadow keeps at least this share of the light
 SHADOW_BRIGHTEST = 0.97
 SHADOW_TINT = 0.06  # by how much a shadow may change the colour, share of the brightness
+GHOST_LEAST_PX = 12
 GHOST_MOVES = 0.2  # share of a ghost that may move
 GHOST_EDGES = 0.9  # share of the background's edges that is left where a person is no more
 RIM = np.ones((3, 3), np.uint8)
@@ -59,6 +61,7 @@ class Background:
         self._sampled_s = -np.inf
         self._mean = np.zeros((3, height, width), np.float32)
         self._checked: Floats32 | None = None  # the picture when ghosts were looked for last
+        self._before: Floats32 | None = None
         self._noise = np.full((height, width), NOISE_FLOOR, np.float32)
 
     def compare(self, picture: Bytes, now_s: float) -> Change | None:
@@ -66,7 +69,7 @@ class Background:
         planes = np.ascontiguousarray(picture.transpose(2, 0, 1))
         if len(self._samples) < SAMPLES and now_s - self._sampled_s >= SAMPLE_EVERY_S:
             self._sample(planes, now_s)
-        if len(self._samples) < FIRST_SAMPLES:
+        if len(self._samples) < MEDIAN_EVERY:
             return None
         light = _light(planes, self._mean)[:, None, None]
         expected = self._mean * light
@@ -79,18 +82,21 @@ class Background:
 
     def learn(self, change: Change, people: Mask, elapsed_s: float) -> None:
         """Take a compared picture in: people (h, w) marks where somebody was found."""
-        rate = np.where(change.foreground, _rate(elapsed_s, OBJECT_S), _rate(elapsed_s, CALM_S))
+        calm = ~(change.foreground | change.shadow)
+        rate = np.where(calm, _rate(elapsed_s, CALM_S), _rate(elapsed_s, OBJECT_S))
         rate = np.where(people, _rate(elapsed_s, PERSON_S), rate).astype(np.float32)
         if len(self._samples) >= SAMPLES:
             self._mean += rate * (change.planes - self._mean)
-        # the mean absolute difference of the worst channel is about one standard deviation; what surely
-        # is something else says nothing of it, but what flickers around the threshold does
-        spread = np.minimum(change.strength, NOISE_CAP * FOREGROUND_SIGMAS * self._noise)
-        self._noise += np.where(people, np.float32(0), rate) * (spread - self._noise)
-        np.maximum(self._noise, NOISE_FLOOR, out=self._noise)
+        # noise is what flickers from frame to frame; what merely differs from the background is not
+        if self._before is not None:
+            flicker = FLICKER * np.abs(change.planes[1] - self._before)
+            flicker = np.minimum(flicker, NOISE_CAP * self._noise)
+            self._noise += np.where(people, np.float32(0), rate) * (flicker - self._noise)
+            np.maximum(self._noise, NOISE_FLOOR, out=self._noise)
+        self._before = change.planes[1]
 
     def drop_ghosts(self, change: Change, boxes: Boxes) -> Mask:
-        """Learn what is left of people who stood there from the start and went; say which boxes (n,) they are.
+        """Learn what is left of people and shadows that went; say which boxes (n,) of people were such.
 
         Around somebody real the picture has an edge where the background has none; around the place that
         somebody left, it is the other way round, and nothing moves there.
@@ -100,24 +106,35 @@ class Background:
         if before is None or len(self._samples) < SAMPLES:
             return ghosts
         moving = np.abs(change.planes[1] - before[1]) > FOREGROUND_SIGMAS * self._noise
-        edges, past_edges = _edges(change.planes[1]), _edges(self._mean[1])
         body = change.foreground.view(np.uint8)
         rim = cv2.dilate(body, RIM) != cv2.erode(body, RIM)
+        gone = rim * (_edges(change.planes[1]) - GHOST_EDGES * _edges(self._mean[1]))
+        alone = change.foreground.copy()  # what belongs to no person
         for i, (x0, y0, x1, y1) in enumerate(boxes):
             place = np.s_[y0:y1, x0:x1]
-            here, inside = rim[place], change.foreground[place]
-            if moving[place][inside].sum() > GHOST_MOVES * inside.sum():
-                continue
-            ghosts[i] = edges[place][here].sum() < GHOST_EDGES * past_edges[place][here].sum()
-            if ghosts[i]:
-                self._mean[:, y0:y1, x0:x1][:, inside] = change.planes[:, y0:y1, x0:x1][:, inside]
+            alone[place] = False
+            ghosts[i] = self._drop_ghost(change, place, change.foreground[place], moving, gone)
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(alone.view(np.uint8), connectivity=8)
+        for label, (x0, y0, wide, tall, _) in zip(range(1, count), stats[1:], strict=True):
+            place = np.s_[max(y0 - 1, 0) : y0 + tall + 1, max(x0 - 1, 0) : x0 + wide + 1]
+            self._drop_ghost(change, place, labels[place] == label, moving, gone)
         return ghosts
+
+    def _drop_ghost(
+        self, change: Change, place: tuple[slice, slice], inside: Mask, moving: Mask, gone: Floats32
+    ) -> bool:
+        area = np.count_nonzero(inside)
+        still = np.count_nonzero(moving[place] & inside) < GHOST_MOVES * area
+        ghost = area >= GHOST_LEAST_PX and still and gone[place].sum() < 0
+        if ghost:
+            self._mean[:, *place][:, inside] = change.planes[:, *place][:, inside]
+        return bool(ghost)
 
     def _sample(self, planes: Bytes, now_s: float) -> None:
         self._samples.append(planes)
         self._sampled_s = now_s
         count = len(self._samples)
-        if count >= FIRST_SAMPLES:
+        if count % MEDIAN_EVERY == 0:
             self._mean = np.partition(np.stack(self._samples), count // 2, axis=0)[count // 2].astype(
                 np.float32
             )

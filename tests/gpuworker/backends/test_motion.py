@@ -4,7 +4,7 @@ import pytest
 
 from environments.geometry import CameraModel, Lens
 from gpuworker.backends import make_detector
-from gpuworker.backends.motion_cover import make_shapes
+from gpuworker.backends.motion_shapes import make_shapes
 from gpuworker.pipeline.boxes import iou
 from gpuworker.pipeline.values import Site
 from tests.gpuworker.backends.tiny_models import frame

@@ -1,4 +1,11 @@
-"""Where frames come from: cameras, recordings and the simulator, told apart by the scheme of their URL."""
+"""Where frames come from: cameras, recordings and the simulator, told apart by the scheme of their URL.
+
+rtsp://user:password@host/path    a camera; rtsps:// too
+http://host/video.mjpg            MJPEG or any stream that FFmpeg reads; a recording if it has a duration
+file:///videos/hall.mp4?loop=60   a recording, also as a plain path; begins again every 60 s
+images:///scenes/c1?fps=2&loop=60 pictures 000001.jpg, 000002.jpg and so on
+sim://plaza/c1?people=10&seed=7&fps=10&returning=0.2
+"""
 
 from datetime import datetime
 

@@ -1,7 +1,7 @@
 """New people: boxes that no track explains, gathered over the cameras."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ Bools = NDArray[np.bool_]
 
 PLACE_STD_M = 100.0  # before the first box nothing is known of the place
 ITERATIONS = 3
+FEET_HIDDEN_PENALTY = 1.0  # nats by which hidden feet must explain a box better than a whole person
 MAX_RANGE_M = 80.0  # a box that would stand further away than this is on the horizon
 
 
@@ -47,6 +48,10 @@ class Leftover:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def take(self, index: Ints) -> "Leftover":
+        """Give the boxes at an index array, which may hold one twice."""
+        return Leftover(*(getattr(self, f.name)[index] for f in fields(self)))
 
 
 def leftover(
@@ -99,19 +104,16 @@ def prior_inverse(n: int, settings: TrackerSettings) -> Floats:
 
 def seed(left: Leftover, settings: TrackerSettings) -> Seeds:
     """Place each leftover box on the floor by itself: as whole, or with hidden feet where that fits better."""
-    whole = _fit_alone(left, left.valid, settings)
-    hidden_valid = left.valid & HYPOTHESES[FEET_HIDDEN]
-    hidden = _fit_alone(left, hidden_valid, settings)
-    unlikely = np.log(settings.feet_hidden_base) + 2.0
+    n = len(left)
+    # both ways at once: the arrays are small, so it is the number of calls that costs
+    valid = np.concatenate([left.valid, left.valid & HYPOTHESES[FEET_HIDDEN]])
+    mean, covariance, misfit = _fit_alone(left.take(np.tile(np.arange(n), 2)), valid, settings)
+    whole, hidden = misfit[:n], misfit[n:]
+    unlikely = 2 * FEET_HIDDEN_PENALTY
     with np.errstate(invalid="ignore"):
-        use_hidden = ~np.isfinite(whole[2]) | (whole[2] > hidden[2] - 2 * unlikely)
-    use_hidden &= np.isfinite(hidden[2])
-    return Seeds(
-        mean=np.where(use_hidden[:, None], hidden[0], whole[0]),
-        covariance=np.where(use_hidden[:, None, None], hidden[1], whole[1]),
-        valid=np.where(use_hidden[:, None], hidden_valid, left.valid),
-        misfit=np.where(use_hidden, hidden[2], whole[2]),
-    )
+        use_hidden = np.isfinite(hidden) & (~np.isfinite(whole) | (whole > hidden + unlikely))
+    pick = np.arange(n) + n * use_hidden
+    return Seeds(mean=mean[pick], covariance=covariance[pick], valid=valid[pick], misfit=misfit[pick])
 
 
 def _fit_alone(left: Leftover, valid: Bools, settings: TrackerSettings) -> tuple[Floats, Floats, Floats]:
@@ -124,20 +126,20 @@ def _fit_alone(left: Leftover, valid: Bools, settings: TrackerSettings) -> tuple
     prior = np.where(usable[:, None], start, 0.0)
     inverse = prior_inverse(n, settings)
     mean, covariance = prior, kalman.invert(inverse)
-    misfit = np.zeros(n)
     for _ in range(ITERATIONS):
         seen = look(left.projection, left.sees_height, mean, left.dt_s, settings)
         residual = left.z - seen.z
         matrix, vector = kalman.information(seen.jacobian, seen.noise, residual, valid)
         vector = vector + (inverse @ (prior - mean)[..., None])[..., 0]
+        # what is left after the last shift is second order, so the misfit is taken before it
         shift, covariance = kalman.correct(inverse, matrix, vector)
+        after = residual - (seen.jacobian @ shift[..., None])[..., 0]
         mean = mean + shift
-    seen = look(left.projection, left.sees_height, mean, left.dt_s, settings)
     variance = np.diagonal(seen.noise, axis1=1, axis2=2)
-    misfit = (np.where(valid, left.z - seen.z, 0.0) ** 2 / variance).sum(axis=1)
+    misfit = (np.where(valid, after, 0.0) ** 2 / variance).sum(axis=1)
     misfit += ((mean[:, 4] - settings.height_m) / settings.height_std_m) ** 2
-    bad = ~usable | ~np.isfinite(mean).all(axis=1) | (seen.depth > MAX_RANGE_M)
-    mean[bad] = covariance[bad] = misfit[bad] = np.nan
+    bad = ~usable | ~np.isfinite(mean).all(axis=1) | ~(seen.depth <= MAX_RANGE_M)
+    mean[bad], covariance[bad], misfit[bad] = np.nan, np.nan, np.nan
     return mean, covariance, misfit
 
 
@@ -184,7 +186,7 @@ def pair(left: Leftover, seeds: Seeds, settings: TrackerSettings) -> Pairs:
     residual = left.z[j] - seen.z
     best = np.full(len(i), -np.inf)
     used = np.zeros((len(i), 3), dtype=bool)
-    priors = (0.0, float(np.log(settings.feet_hidden_base)) + 1.0)
+    priors = (0.0, -2.0 * FEET_HIDDEN_PENALTY)
     for hypothesis, log_prior in zip(HYPOTHESES[:2], priors, strict=True):
         valid = left.valid[j] & hypothesis
         ratio = log_prior + _log_ratio(residual, spread, valid, seen, left.picture_px[j], settings)

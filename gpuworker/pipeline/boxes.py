@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 SAMPLE_COLUMNS = 6  # sample points across a box: an occlusion is known to about a sixth of the width
-SAMPLE_ROWS = 5
+SAMPLE_ROWS = 10
+FOOT_ROWS = 2  # the lowest of them
 
 
 def areas(xyxy: NDArray) -> Floats:
@@ -57,22 +58,21 @@ def covered_share(xyxy: NDArray) -> Floats:
 
 
 def visible_share(
-    boxes: Floats, occluders: Floats, hides: NDArray[np.bool_], picture: Floats, *, rows: tuple[float, float]
-) -> Floats:
-    """Give the share of each box that lies in the picture and behind no occluder.
+    boxes: Floats, occluders: Floats, hides: NDArray[np.bool_], picture: Floats
+) -> tuple[Floats, Floats]:
+    """Give the share of each box, and of its lowest fifth, that lies in the picture and behind no occluder.
 
     Args:
         boxes: (..., n, 4) xyxy px; a box of NaN is not visible at all.
         occluders: (..., m, 4) xyxy px; NaN hides nothing.
         hides: (..., n, m) whether the occluder stands in front of the box.
         picture: (..., 4) xyxy px, what the picture shows.
-        rows: upper and lower end of the part of the box that counts, 0 its top and 1 its bottom.
 
     Returns:
-        (..., n) in [0, 1], by sample points.
+        Two of (..., n) in [0, 1], by sample points.
     """
     columns = (np.arange(SAMPLE_COLUMNS) + 0.5) / SAMPLE_COLUMNS
-    lines = rows[0] + (np.arange(SAMPLE_ROWS) + 0.5) / SAMPLE_ROWS * (rows[1] - rows[0])
+    lines = (np.arange(SAMPLE_ROWS) + 0.5) / SAMPLE_ROWS
     u = boxes[..., 0:1] + columns * (boxes[..., 2:3] - boxes[..., 0:1])  # (..., n, columns)
     v = boxes[..., 1:2] + lines * (boxes[..., 3:4] - boxes[..., 1:2])  # (..., n, rows)
     edge = picture[..., None, None, :]
@@ -82,8 +82,7 @@ def visible_share(
     hit_u = (u[..., None, :] > box[..., 0]) & (u[..., None, :] < box[..., 2]) & hides[..., None]
     hit_v = (v[..., None, :] > box[..., 1]) & (v[..., None, :] < box[..., 3])  # (..., n, m, rows)
     # a sample is hidden when any occluder spans both its column and its row
-    hidden = (
-        np.swapaxes(hit_v, -1, -2).astype(np.float32) @ hit_u.astype(np.float32) > 0
-    )  # (..., n, rows, columns)
-    seen = ~hidden & in_v[..., :, None] & in_u[..., None, :]
-    return np.asarray(seen.mean(axis=(-1, -2)))
+    spans = np.swapaxes(hit_v, -1, -2).astype(np.float32) @ hit_u.astype(np.float32)
+    seen = (spans == 0) & in_v[..., :, None] & in_u[..., None, :]  # (..., n, rows, columns)
+    by_row = seen.mean(axis=-1)
+    return by_row.mean(axis=-1), by_row[..., -FOOT_ROWS:].mean(axis=-1)

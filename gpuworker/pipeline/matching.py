@@ -9,7 +9,7 @@ from gpuworker.pipeline import kalman
 from gpuworker.pipeline.association import assign, fit
 from gpuworker.pipeline.observation import HYPOTHESES, Measured
 from gpuworker.pipeline.settings import TrackerSettings
-from gpuworker.pipeline.views import MEASURED, STATE, Views, look_at
+from gpuworker.pipeline.views import MEASURED, STATE, Look, Views, look_at
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -27,6 +27,7 @@ class Scene:
         measured: boxes of each frame.
         appearance: for each frame (d, t) what the looks of box and track say, nats.
         mean, covariance: (t, 5) and (t, 5, 5) of the tracks, predicted to the tick.
+        seen: (f, t) what the tracks look like at ``mean``.
         log_odds: (f, t) log odds that the person exists and is detected in the frame.
         log_prior: (f, t, 3) of the hypotheses.
     """
@@ -38,6 +39,7 @@ class Scene:
     appearance: tuple[Floats, ...]
     mean: Floats
     covariance: Floats
+    seen: Look
     log_odds: Floats
     log_prior: Floats
 
@@ -81,7 +83,7 @@ class Matcher:
         self._inverse = kalman.invert(scene.covariance)
         self._matrix = np.zeros((frames, tracks, STATE, STATE))
         self._vector = np.zeros((frames, tracks, STATE))
-        self._linearise(scene.mean)
+        self._look, self._predicted = scene.seen, scene.seen.z
 
     def run(self, passes: int) -> Match:
         """Match all frames, each against what the prediction and all other frames say."""

@@ -197,6 +197,7 @@ class FloorTracker:
             ),
             mean=t.mean,
             covariance=t.covariance,
+            seen=seen,
             log_odds=log_odds_detected(t.logit, detection),
             log_prior=hypothesis_priors(shares.feet, s),
         )

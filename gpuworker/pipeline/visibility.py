@@ -11,8 +11,6 @@ from gpuworker.pipeline.views import Look
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-WHOLE_BODY = (0.0, 1.0)
-LOWER_FIFTH = (0.8, 1.0)
 IN_FRONT_M = 0.2  # a person hides those who stand at least this much further from the camera
 
 
@@ -41,8 +39,7 @@ def visibility(seen: Look, others: Look, others_real: Bools, picture: Floats) ->
         picture: (f, 4) xyxy of each frame.
     """
     hides = (others.depth[:, None, :] < seen.depth[:, :, None] - IN_FRONT_M) & others_real  # (f, n, m)
-    body = visible_share(seen.box, others.box, hides, picture, rows=WHOLE_BODY)
-    feet = visible_share(seen.box, others.box, hides, picture, rows=LOWER_FIFTH)
+    body, feet = visible_share(seen.box, others.box, hides, picture)
     return Visibility(body=body, feet=feet, inside=inside_share(seen.box, picture[:, None, :]))
 
 

@@ -51,15 +51,15 @@ def test_covered_share_counts_the_worst_neighbour():
 
 def test_visible_share_of_a_free_box_is_one():
     box = np.array([[10.0, 10, 20, 40]])
-    share = visible_share(box, NONE, np.zeros((1, 0), bool), PICTURE, rows=(0.0, 1.0))
+    share = visible_share(box, NONE, np.zeros((1, 0), bool), PICTURE)[0]
     assert share == pytest.approx(np.ones(1))
 
 
 def test_visible_share_halves_behind_an_occluder_in_front_only():
     boxes = np.array([[10.0, 10, 22, 40]])
     occluder = np.array([[16.0, 0, 50, 50]])
-    hidden = visible_share(boxes, occluder, np.ones((1, 1), bool), PICTURE, rows=(0.0, 1.0))
-    behind = visible_share(boxes, occluder, np.zeros((1, 1), bool), PICTURE, rows=(0.0, 1.0))
+    hidden = visible_share(boxes, occluder, np.ones((1, 1), bool), PICTURE)[0]
+    behind = visible_share(boxes, occluder, np.zeros((1, 1), bool), PICTURE)[0]
     assert (hidden[0], behind[0]) == pytest.approx((0.5, 1.0))
 
 
@@ -67,12 +67,11 @@ def test_visible_share_of_hidden_feet_shows_in_the_lower_fifth_only():
     boxes = np.array([[10.0, 0, 20, 50]])
     occluder = np.array([[0.0, 40, 50, 60]])
     hides = np.ones((1, 1), bool)
-    lower = visible_share(boxes, occluder, hides, PICTURE, rows=(0.8, 1.0))
-    whole = visible_share(boxes, occluder, hides, PICTURE, rows=(0.0, 1.0))
+    whole, lower = visible_share(boxes, occluder, hides, PICTURE)
     assert (lower[0], whole[0]) == pytest.approx((0.0, 0.8))
 
 
 def test_visible_share_of_a_box_cut_by_the_picture_edge():
     boxes = np.array([[-10.0, 0, 10, 50], [np.nan] * 4])
-    share = visible_share(boxes, NONE, np.zeros((2, 0), bool), PICTURE, rows=(0.0, 1.0))
+    share = visible_share(boxes, NONE, np.zeros((2, 0), bool), PICTURE)[0]
     assert share == pytest.approx(np.array([0.5, 0.0]))

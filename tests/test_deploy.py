@@ -27,7 +27,7 @@ def _instructions(dockerfile: Path) -> list[tuple[str, str]]:
     return [(instruction, arguments) for instruction, arguments in words]
 
 
-def _command(service: dict[str, Any]) -> list[str]:
+def command_of(service: dict[str, Any]) -> list[str]:
     """Give what a service runs: its own command or its image's."""
     if "command" in service:
         return [str(word) for word in service["command"]]
@@ -98,7 +98,7 @@ def test_compose_builds_from_a_dockerfile_that_exists(name: str):
 
 @pytest.mark.parametrize("name", OWN)
 def test_compose_runs_commands_that_exist(name: str):
-    words = _command(OWN[name])
+    words = command_of(OWN[name])
     assert words[0] == "python"
     if words[1] == "manage.py":
         assert words[2] in get_commands()
@@ -143,7 +143,7 @@ def test_compose_mounts_declared_volumes():
 @pytest.mark.parametrize("name", ["web", "worker", "celery", "beat"])
 def test_compose_runs_what_the_demo_runs(name: str):
     ours = shlex.split(demo.processes(port=8000, redis_at=None)[name])[2:]
-    theirs = _command(OWN[name])[1:]
+    theirs = command_of(OWN[name])[1:]
     assert _essence(theirs) == _essence(ours)
 
 

@@ -51,6 +51,9 @@ def scene_import(*, scene: Scene, slug: str, loop: bool = False) -> SetUp:
         environment = _environment(slug, scene.name, found)
         for seen in scene.cameras:
             _scene_camera(environment, scene, seen, loop, found)
+        known = {camera.model.camera_id for camera in scene.cameras}
+        for key in environment.cameras.exclude(key__in=known).values_list("key", flat=True):
+            found.done.append(f"camera {key} left as it is: the scene does not name it")
         plan = draw_plan(bounds_m=scene.bounds_m, cameras=[camera.model for camera in scene.cameras])
         _plan(environment, plan, found)
     except ValidationError as error:

@@ -38,5 +38,5 @@ def test_unknown_role_is_refused():
 @pytest.mark.django_db
 def test_name_is_taken_once():
     UserFactory(username="ada")
-    with pytest.raises(IntegrityError, match=r"accounts_user\.username"):
+    with pytest.raises(IntegrityError, match=r"accounts_user\.username|accounts_user_username_key"):
         UserFactory(username="ada")

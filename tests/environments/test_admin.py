@@ -1,6 +1,7 @@
 """The admin pages of places, cameras, calibrations and zones."""
 
 import pytest
+from django.contrib.staticfiles import finders
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -76,6 +77,13 @@ def test_list_does_not_ask_more_for_more_rows(admin, name, django_assert_num_que
     some()
     with django_assert_num_queries(len(few)):
         assert admin.get(address).status_code == 200
+
+
+def test_pages_wear_the_colours_of_the_product(admin):
+    page = admin.get(reverse("admin:index")).content.decode()
+    for style in ("spoton/tokens.css", "environments/admin.css"):
+        assert f"/static/{style}" in page
+        assert finders.find(style) is not None
 
 
 @pytest.mark.parametrize("role", [Role.OPERATOR, Role.VIEWER])

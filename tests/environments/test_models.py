@@ -125,18 +125,22 @@ def twice_zone_key():
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("columns", "make"),
+    ("columns", "name", "make"),  # SQLite names the columns, PostgreSQL the constraint
     [
-        ("environments_environment.slug", twice_slug),
-        ("environments_grant.user_id, environments_grant.environment_id", twice_granted),
-        ("environments_floorplan.environment_id", twice_planned),
-        ("environments_camera.environment_id, environments_camera.key", twice_camera_key),
-        ("environments_calibration.camera_id", twice_active),
-        ("environments_zone.environment_id, environments_zone.key", twice_zone_key),
+        ("environments_environment.slug", "environments_environment_slug_key", twice_slug),
+        ("environments_grant.user_id, environments_grant.environment_id", "grant_once", twice_granted),
+        (
+            "environments_floorplan.environment_id",
+            "environments_floorplan_environment_id_key",
+            twice_planned,
+        ),
+        ("environments_camera.environment_id, environments_camera.key", "camera_key_once", twice_camera_key),
+        ("environments_calibration.camera_id", "calibration_one_active", twice_active),
+        ("environments_zone.environment_id, environments_zone.key", "zone_key_once", twice_zone_key),
     ],
 )
-def test_database_refuses_the_same_twice(columns, make):
-    with pytest.raises(IntegrityError, match=f"UNIQUE constraint failed: {columns}"):
+def test_database_refuses_the_same_twice(columns, name, make):
+    with pytest.raises(IntegrityError, match=f"UNIQUE constraint failed: {columns}|{name}"):
         make()
 
 

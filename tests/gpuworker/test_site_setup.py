@@ -104,6 +104,13 @@ class TestImportScene:
         ) == [False, True]
         assert (Environment.objects.count(), Camera.objects.count()) == (1, 2)
 
+    def test_cameras_that_the_scene_does_not_name_are_left(self, tmp_path):
+        folder = scene_folder(tmp_path)
+        run("import_scene", folder)
+        Camera.objects.filter(key="c2").update(key="mine")
+        assert "camera mine left as it is: the scene does not name it" in run("import_scene", folder)
+        assert list(Camera.objects.values_list("key", flat=True)) == ["c1", "mine", "c2"]
+
     def test_stopped_tracking_starts_again(self, tmp_path):
         folder = scene_folder(tmp_path)
         run("import_scene", folder)

@@ -94,6 +94,8 @@ def test_rows_of_the_worker_are_for_reading(admin, name):
     ],
 )
 def test_time_series_are_read_from_the_index(admin, name, index):
+    if connection.vendor != "sqlite":
+        pytest.skip("the plan is SQLite's")
     SERIES[name](time=NOW)
     plan = admin.get(page_of(name)).context["cl"].queryset.explain()
     assert index in plan

@@ -47,7 +47,6 @@ def twice_open():
 
 def twice_counter():
     CounterFactory(name=CounterFactory().name)
-    CounterFactory._meta.model.objects.create(name=CounterFactory().name)
 
 
 def twice_number():
@@ -71,18 +70,22 @@ def twice_event():
 
 
 @pytest.mark.parametrize(
-    ("columns", "make"),
+    ("columns", "name", "make"),  # SQLite names the columns, PostgreSQL the constraint
     [
-        ("tracking_trackingsession.environment_id", twice_open),
-        ("tracking_counter.name", twice_counter),
-        ("tracking_person.environment_id, tracking_person.number", twice_number),
-        ("tracking_trackpoint.track_id, tracking_trackpoint.time", twice_point),
-        ("tracking_detection.camera_id, tracking_detection.time, tracking_detection.ordinal", twice_box),
-        ("tracking_trackevent.id", twice_event),
+        ("tracking_trackingsession.environment_id", "session_one_open", twice_open),
+        ("tracking_counter.name", "tracking_counter_pkey", twice_counter),
+        ("tracking_person.environment_id, tracking_person.number", "person_number_once", twice_number),
+        ("tracking_trackpoint.track_id, tracking_trackpoint.time", "track_point_once", twice_point),
+        (
+            "tracking_detection.camera_id, tracking_detection.time, tracking_detection.ordinal",
+            "detection_once",
+            twice_box,
+        ),
+        ("tracking_trackevent.id", "tracking_trackevent_pkey|track_event_once", twice_event),
     ],
 )
-def test_database_refuses_the_same_twice(columns, make):
-    with pytest.raises(IntegrityError, match=f"UNIQUE constraint failed: {columns}"):
+def test_database_refuses_the_same_twice(columns, name, make):
+    with pytest.raises(IntegrityError, match=f"UNIQUE constraint failed: {columns}|{name}"):
         make()
 
 

@@ -11,8 +11,8 @@ from weakref import WeakKeyDictionary
 
 from channels.auth import get_user
 from channels.db import database_sync_to_async
-from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
+from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
@@ -72,100 +72,104 @@ class LiveConsumer(AsyncWebsocketConsumer):
     tick_s = 1.0
     ticks_per_demand = live.DEMAND_REFRESH_S
     ticks_per_check = 5
+    ticks_per_layout = 15
 
-    is_accepted = False
     is_over = False
-    attendant: asyncio.Task | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serve the connection; when Redis is away, say so by a close code instead of failing."""
+        """Serve the connection; when Redis or the database is away, say so by a close code."""
+        self.scope, self.base_send = scope, send
         self.watches: dict[str, Watch] = {}
-        try:
-            await super().__call__(scope, receive, send)
-        except OUTAGES as error:
-            logger.warning("live view ended: %s", error)
-            self.is_over = True
-            if not self.is_accepted:
-                await send({"type": "websocket.accept", "subprotocol": self._subprotocol()})
-            await send({"type": "websocket.close", "code": CloseCode.UNAVAILABLE.value})
-        finally:
-            if self.attendant:
-                self.attendant.cancel()
-
-    async def dispatch(self, message: dict[str, Any]) -> None:
-        """Hand a message to its handler, without the hop to a database thread that channels makes for each."""
-        handlers = {
-            "live.frame": self.live_frame,
-            "live.text": self.live_text,
-            "websocket.connect": self.websocket_connect,
-            "websocket.receive": self.websocket_receive,
-            "websocket.disconnect": self.websocket_disconnect,
-        }
-        await handlers[message["type"]](message)
-
-    async def connect(self) -> None:
-        """Accept, then check who it is and what they may see, so that a browser learns the close code."""
+        await receive()  # the first event is that somebody connects
+        # accepted before anything is checked, so that a browser learns the close code
         await self.accept(self._subprotocol())
-        self.is_accepted = True
-        slug = self.scope["url_route"]["kwargs"]["slug"]
-        admitted = await _admit(self.scope["user"], slug)
-        if self._subprotocol() is None:
-            admitted = CloseCode.MALFORMED
-        if isinstance(admitted, CloseCode):
-            await self._end(admitted)
-            return
-        self.environment = admitted
+        try:
+            admitted = await _admit(scope["user"], scope["url_route"]["kwargs"]["slug"])
+            if self._subprotocol() is None:
+                admitted = CloseCode.MALFORMED
+            if isinstance(admitted, CloseCode):
+                await self._end(admitted)
+            else:
+                self.environment = admitted
+                await self._serve(receive)
+        except* OUTAGES as errors:
+            logger.warning("live view ended: %s", errors.exceptions)
+            await self._end(CloseCode.UNAVAILABLE)
+
+    async def _serve(self, receive: Any) -> None:
+        """Listen, relay and attend side by side until the client is gone or one of them fails.
+
+        Channels' own dispatching makes several tasks and a thread hop for each message; with frames to
+        many viewers that is a third of the cost.
+        """
         now = time.monotonic()
         self.pacer = Pacer(now=now)
         self.allowance = MessageAllowance(per_s=MESSAGES_PER_S, burst=MESSAGES_BURST, now=now)
-        # join first: what happens while the layout is read is then in the queue, not lost
-        await self.channel_layer.group_add(live.state_group(self.environment.pk), self.channel_name)
-        await self._greet()
-        self.attendant = asyncio.create_task(self._attend())
+        self.channel_layer = get_channel_layer()
+        self.channel_name = await self.channel_layer.new_channel()
+        state = live.state_group(self.environment.pk)
+        greeted = asyncio.Event()
+        try:
+            async with asyncio.TaskGroup() as group:
+                relaying = group.create_task(self._relay(greeted))
+                # join first: what happens while the layout is read waits in the channel
+                await self.channel_layer.group_add(state, self.channel_name)
+                await self._greet()
+                greeted.set()
+                attending = group.create_task(self._attend())
+                await self._listen(receive)
+                relaying.cancel()
+                attending.cancel()
+        finally:
+            await self.channel_layer.group_discard(state, self.channel_name)
+            await self._unwatch(list(self.watches))  # what was demanded expires by itself
 
-    async def _greet(self) -> None:
-        hello, self.status = await _opening(self.environment)
+    async def _greet(self, *, unless: dict[str, Any] | None = None) -> None:
+        """Describe the place, but not when it still is as it was."""
+        hello, status = await _opening(self.environment)
+        layout = {**hello, "cameras": [{**camera, "state": None} for camera in hello["cameras"]]}
+        del layout["present"], layout["events"]
+        if layout == unless:
+            return
+        self.layout, self.status = layout, status
         self.cameras = {camera["id"] for camera in hello["cameras"]}
+        await self._unwatch([camera for camera in self.watches if camera not in self.cameras])
         await self.send(live.hello(at=timezone.now(), **hello))
         await self.send(live.status(at=timezone.now(), **self.status))
 
-    async def disconnect(self, code: int) -> None:
-        """Leave the groups; what was demanded expires by itself."""
+    async def _listen(self, receive: Any) -> None:
+        while (message := await receive())["type"] != "websocket.disconnect":
+            if not self.is_over:
+                await self.receive(message.get("text"))
         self.is_over = True
-        if hasattr(self, "environment"):
-            await self.channel_layer.group_discard(live.state_group(self.environment.pk), self.channel_name)
-            await self._unwatch(list(self.watches))
-
-    async def websocket_disconnect(self, message: dict[str, Any]) -> None:
-        """End the connection."""
-        await self.disconnect(message["code"])
-        raise StopConsumer
 
     # --- from the worker ---
 
-    async def live_text(self, message: dict[str, Any]) -> None:
-        """Pass positions, an event or a status on as it is."""
-        if not self.is_over:
-            await self.send(message["text"])
+    async def _relay(self, greeted: asyncio.Event) -> None:
+        """Pass on what the worker sends, as it is; frames only while the client keeps up."""
+        while True:
+            message = await self.channel_layer.receive(self.channel_name)
+            await greeted.wait()
+            if self.is_over:
+                continue
+            if message["type"] == "live.text":
+                await self.send(message["text"])
+            elif await self._wants(message["camera"], message["seq"], message["tier"]):
+                await self.send(bytes_data=message["data"])
 
-    async def live_frame(self, message: dict[str, Any]) -> None:
-        """Pass a frame on as it is, if it is watched and the client keeps up."""
-        frame = live.peek_frame(message["data"])
-        watch = self.watches.get(frame.camera)
-        if self.is_over or watch is None or frame.tier not in (watch.tier, watch.fading):
-            return
-        if watch.fading and frame.tier == watch.tier:
+    async def _wants(self, camera: str, seq: int, tier: str) -> bool:
+        watch = self.watches.get(camera)
+        if watch is None or tier not in (watch.tier, watch.fading):
+            return False
+        if watch.fading and tier == watch.tier:
             fading, watch.fading = watch.fading, None
-            await self._leave(frame.camera, fading)
-        if self.pacer.admit(frame.camera, frame.seq, now=time.monotonic()):
-            await self.send(bytes_data=message["data"])
+            await self._leave(camera, fading)
+        return self.pacer.admit(camera, seq, now=time.monotonic())
 
     # --- from the client ---
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Do what a client's message says."""
-        if self.is_over:
-            return
         try:
             if text_data is None:
                 raise WireError("expected text, got bytes")
@@ -267,17 +271,12 @@ class LiveConsumer(AsyncWebsocketConsumer):
     # --- while the connection lasts ---
 
     async def _attend(self) -> None:
-        """Renew, adapt and check until the connection ends; whatever ends this ends the connection."""
-        try:
-            ticks = 0
-            while not self.is_over:
-                await asyncio.sleep(self.tick_s)
-                ticks += 1
-                await self._tick(ticks)
-        except OUTAGES as error:
-            logger.warning("live view ended: %s", error)
-        finally:
-            await self._end(CloseCode.UNAVAILABLE)
+        """Renew, adapt and check, every second."""
+        ticks = 0
+        while not self.is_over:
+            await asyncio.sleep(self.tick_s)
+            ticks += 1
+            await self._tick(ticks)
 
     async def _tick(self, ticks: int) -> None:
         changed = await self._adapt()
@@ -286,6 +285,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
         is_check = ticks % self.ticks_per_check == 0
         if is_check:
             await self._check()
+        if ticks % self.ticks_per_layout == 0 and not self.is_over:
+            await self._greet(unless=self.layout)
         if (changed or is_check) and not self.is_over:
             await self._tell_quality()
 

@@ -90,8 +90,9 @@ def layer_text(text: str) -> dict[str, Any]:
 
 
 def layer_frame(data: bytes) -> dict[str, Any]:
-    """Wrap a packed frame for the channel layer; a consumer takes it in ``live_frame``."""
-    return {"type": "live.frame", "data": data}
+    """Wrap a packed frame for the channel layer, its key beside it: no consumer has to read the header."""
+    key = peek_frame(data)
+    return {"type": "live.frame", "camera": key.camera, "seq": key.seq, "tier": key.tier, "data": data}
 
 
 def isoformat(at: datetime) -> str:

@@ -1,4 +1,5 @@
 import pytest
+from django.test import Client
 
 from tests.factories import UserFactory
 
@@ -73,3 +74,9 @@ def test_login_form_has_no_inline_script_or_style(client):
     assert b"style=" not in content
     assert b"<script>" not in content
     assert b"onclick" not in content
+
+
+def test_form_without_its_token_is_refused_with_a_hint():
+    response = Client(enforce_csrf_checks=True).post("/accounts/login/", {"username": "a", "password": "b"})
+    assert response.status_code == 403
+    assert b"That form was too old" in response.content

@@ -147,6 +147,36 @@ def test_page_says_when_the_login_has_ended(live):
     )
 
 
+SENT = """
+  window.sent = [];
+  const send = WebSocket.prototype.send;
+  WebSocket.prototype.send = function (text) {
+    window.sent.push(JSON.parse(text));
+    return send.call(this, text);
+  };
+"""
+HIDE = """hidden => {
+  Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def test_hidden_tab_asks_for_no_pictures(page, sign_in):
+    page.add_init_script(SENT)
+    sign_in(page)
+    page.goto("/environments/plaza/live/")
+    wait_for_pictures(page)
+
+    page.evaluate(HIDE, True)
+    unsubscribed = page.wait_for_function("() => window.sent.find(({type}) => type === 'unsubscribe')")
+    assert sorted(unsubscribed.json_value()["cameras"]) == ["c1", "c2", "c3", "c4"]
+
+    page.evaluate("() => (window.sent.length = 0)")
+    page.evaluate(HIDE, False)
+    page.wait_for_function("() => window.sent.some(({type}) => type === 'subscribe')")
+    page.wait_for_function("() => window.sent.some(({type}) => type === 'ack')")
+
+
 def test_theme_is_remembered(page):
     page.goto("/accounts/login/")
     page.emulate_media(color_scheme="light")

@@ -476,6 +476,26 @@ async def test_server_clock_is_told_again_and_again(dial, place, fast):
     assert first["at"] < second["at"]
 
 
+async def test_changed_place_is_described_again(dial, place, fast):
+    socket = await opened(dial, place)
+    await say(socket, type="subscribe", cameras=["c2"])
+    await hear_type(socket, "quality")
+    place.cameras[1].enabled = False
+    await place.cameras[1].asave()
+
+    assert [camera["id"] for camera in (await hear_type(socket, "hello"))["cameras"]] == ["c1"]
+    assert (await hear_type(socket, "quality"))["tiers"] == {}
+
+
+async def test_place_that_stays_is_described_once(dial, place, fast, monkeypatch):
+    monkeypatch.setattr(LiveConsumer, "ticks_per_layout", 1)
+    socket = await opened(dial, place)
+    place.cameras[1].state = "offline"  # a state is news, not a change of the place
+    await place.cameras[1].asave()
+    for _ in range(2):
+        assert (await hear(socket))["type"] in ("quality", "status")
+
+
 # --- when Redis is away ---
 
 

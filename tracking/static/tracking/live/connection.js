@@ -48,13 +48,6 @@ export class Connection extends EventTarget {
     };
   }
 
-  /** Close and open again: what the server said first no longer holds. */
-  renew() {
-    this.close();
-    this.#tries = 0;
-    this.open();
-  }
-
   close() {
     clearTimeout(this.#timer);
     const socket = this.#socket;

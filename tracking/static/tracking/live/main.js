@@ -57,9 +57,9 @@ const takers = {
     grid.setTiles(message.cameras.map((camera) => makeTile(camera)));
     $("cameras-empty").hidden = message.cameras.length > 0;
     $("tiles").hidden = message.cameras.length === 0;
+    $("bars").replaceChildren();
     floor.setPlace(message);
     people.setPresent(message.present);
-    people.setPositions([], Date.parse(message.at));
     feed.reset(message.events);
     subscriptions.forget();
     subscribe();
@@ -68,11 +68,7 @@ const takers = {
   status(message) {
     clock.observe(Date.parse(message.at));
     session = message.session;
-    if (message.cameras.some(({ id }) => !grid.tiles.has(id))) {
-      connection.renew(); // a camera was added since hello
-      return;
-    }
-    for (const camera of message.cameras) grid.tiles.get(camera.id).setState(camera.state, camera.message);
+    for (const { id, state, message: words } of message.cameras) grid.tiles.get(id)?.setState(state, words);
     showCameras();
     showNotice();
   },

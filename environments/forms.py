@@ -211,20 +211,23 @@ class CalibrationForm(forms.ModelForm):
 
     def _try_numbers(self, data: dict[str, Any], lens: Lens | None) -> None:
         camera: Camera = data["camera"]
-        for field in ("h_image_to_world", "rotation", "translation_m"):
-            pose = {} if field == "h_image_to_world" else {field: data[field]}
-            try:
-                CameraModel.create(
-                    camera_id=camera.key,
-                    width=camera.width,
-                    height=camera.height,
-                    h_image_to_world=data["h_image_to_world"],
-                    lens=lens,
-                    **pose,
-                )
-            except GeometryError as error:
-                self.add_error(field, _sentence(error))
-                return
+        known: dict[str, Any] = {
+            "camera_id": camera.key,
+            "width": camera.width,
+            "height": camera.height,
+            "h_image_to_world": data["h_image_to_world"],
+            "lens": lens,
+        }
+        try:
+            CameraModel.create(**known)
+        except GeometryError as error:
+            self.add_error("h_image_to_world", _sentence(error))
+            return
+        try:
+            CameraModel.create(**known, rotation=data["rotation"], translation_m=data["translation_m"])
+        except GeometryError as error:
+            field = "translation_m" if str(error).startswith("translation") else "rotation"
+            self.add_error(field, _sentence(error))
 
 
 def _sentence(error: GeometryError) -> str:

@@ -144,18 +144,18 @@ class CameraModel:
                 f"homography of {camera_id} is singular: calibrate the camera again with at least "
                 f"{MIN_PAIRS} points that are not on one line"
             )
+        r = None if rotation is None else _as_rotation(camera_id, rotation)
+        t = None if translation_m is None else as_floats(f"translation of {camera_id}", translation_m, (3,))
+        if (r is None) != (t is None):
+            raise GeometryError(f"rotation and translation of {camera_id}: give both or neither")
         return cls(
             camera_id=camera_id,
             width=width,
             height=height,
             h_image_to_world=orient_homography(h, width=width, height=height),
             lens=lens,
-            rotation=None if rotation is None else _as_rotation(camera_id, rotation),
-            translation_m=(
-                None
-                if translation_m is None
-                else as_floats(f"translation of {camera_id}", translation_m, (3,))
-            ),
+            rotation=r,
+            translation_m=t,
         )
 
     @cached_property

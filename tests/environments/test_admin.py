@@ -356,6 +356,15 @@ class TestCalibrationAdmin:
                 {
                     "point_pairs": "",
                     "h_image_to_world": "[[1, 0, 0], [0, 1, 0], [0, 0, 1]]",
+                    "translation_m": "[1, 2, 3]",
+                },
+                "rotation",
+                "give both or neither",
+            ),
+            (
+                {
+                    "point_pairs": "",
+                    "h_image_to_world": "[[1, 0, 0], [0, 1, 0], [0, 0, 1]]",
                     "translation_m": "[1]",
                 },
                 "translation_m",

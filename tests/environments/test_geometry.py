@@ -349,6 +349,8 @@ class TestCameraModel:
             ({"rotation": np.eye(2)}, r"rotation of c1: expected shape \(3, 3\)"),
             ({"rotation": 2 * np.eye(3)}, "orthonormal"),
             ({"rotation": -np.eye(3)}, "orthonormal"),
+            ({"rotation": np.eye(3)}, "rotation and translation of c1: give both or neither"),
+            ({"translation_m": [1.0, 2.0, 3.0]}, "give both or neither"),
             ({"translation_m": [1.0, 2.0]}, r"translation of c1: expected shape \(3,\)"),
         ],
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
 from environments.models import Calibration, Camera
 from gpuworker.pipeline.seams import EndOfSource, UnusableSourceError
@@ -384,17 +384,23 @@ def test_tracking_goes_on_while_the_database_is_away(make_worker, site, clock, p
 def test_tracking_goes_on_while_the_database_takes_its_time(make_worker, site, clock, plaza, monkeypatch):
     worker = make_worker()
     drive(worker, clock, lambda: state_of(plaza)[0] == "running")
-    answers = threading.Event()
+    asked, answers = threading.Event(), threading.Event()
 
     def slow(**_):
+        asked.set()
         answers.wait(10)
         return DesiredState.RUNNING
+
+    def attend():
+        worker.attend(clock())
+        connection.close()
 
     with monkeypatch.context() as patch:
         patch.setattr("gpuworker.worker.lease.session_renew", slow)
         clock.now += LEASE / 2
-        control = threading.Thread(target=worker.attend, args=(clock(),))
+        control = threading.Thread(target=attend)
         control.start()
+        assert asked.wait(10)
         clock.now += LEASE * 3
         site.give("sim://plaza/c1", picture("c1"))
         wait_for(lambda: worker.step() and site.seen)

@@ -8,8 +8,9 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from environments.geometry import CameraModel, GeometryError, Lens
-from environments.models import MASK, Calibration, Camera, PointPair, Zone, ZoneKind
+from environments.models import Calibration, Camera, PointPair, Zone, ZoneKind
 from environments.polygons import check_line, check_polygon
+from environments.secrets import MASK
 from environments.services import pairs_fit
 
 PAIR_COLUMNS = ("u", "v", "x", "y")

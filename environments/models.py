@@ -1,7 +1,6 @@
 """Where: the places that are watched, their floor plans, cameras, calibrations and zones."""
 
 import math
-import re
 from typing import TypedDict
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
@@ -18,6 +17,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from environments.secrets import mask_credentials
+
 key_validator = RegexValidator(
     r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$",
     _("Use up to 32 letters, digits, '-' and '_', beginning with a letter or a digit."),
@@ -27,12 +28,6 @@ NETWORK_SCHEMES = ("rtsp", "rtsps", "http", "https")
 FILE_SCHEMES = ("file", "images")
 SOURCE_SCHEMES = (*NETWORK_SCHEMES, *FILE_SCHEMES, "sim")
 
-_USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
-_SECRET_OPTION = re.compile(
-    r"([?&](?:user|username|usr|password|passwd|pwd|pass|token|key|auth|secret)=)[^&\s'\"]*", re.IGNORECASE
-)
-MASK = "***"
-
 
 class PointPair(TypedDict):
     """A place in the picture (u, v, px) and the same place on the floor (x, y, m)."""
@@ -41,11 +36,6 @@ class PointPair(TypedDict):
     v: float
     x: float
     y: float
-
-
-def mask_credentials(text: str) -> str:
-    """Hide user names, passwords and tokens of the addresses in a text."""
-    return _SECRET_OPTION.sub(rf"\1{MASK}", _USER_INFO.sub(f"{MASK}@", text))
 
 
 def validate_source_url(url: str) -> None:

@@ -21,9 +21,9 @@ from environments.models import (
     PointPair,
     Zone,
     ZoneKind,
-    mask_credentials,
 )
 from environments.polygons import as_floats, check_line, check_polygon
+from environments.secrets import mask_credentials
 
 
 class PlanUnreadable(ValueError):  # noqa: N818 - named for what is wrong

@@ -9,8 +9,9 @@ sim://plaza/c1?people=10&seed=7&fps=10&returning=0.2
 
 from datetime import datetime
 
+from environments.secrets import mask_credentials
 from gpuworker.pipeline.seams import Source, UnusableSourceError
-from gpuworker.sources.address import masked, split_address
+from gpuworker.sources.address import split_address
 from gpuworker.sources.images import ImageFolder
 from gpuworker.sources.pace import Pace
 from gpuworker.sources.sim.source import SimSource
@@ -51,11 +52,11 @@ def open_source(
         return ImageFolder(url, camera_id=camera_id, pace=pace)
     if scheme in STREAM_SCHEMES:
         if not split_address(url).hostname:
-            raise UnusableSourceError(f"{masked(url)} names no host")
+            raise UnusableSourceError(f"{mask_credentials(url)} names no host")
         return open_stream(url, scheme=scheme, camera_id=camera_id, pace=pace)
     if scheme == "file" or (not scheme and url.strip()):
         return open_file(url, camera_id=camera_id, pace=pace)
     choices = ", ".join(f"{name}://" for name in SCHEMES)
     raise UnusableSourceError(
-        f"{masked(url) or 'no address'}: expected a path or an address with one of {choices}"
+        f"{mask_credentials(url) or 'no address'}: expected a path or an address with one of {choices}"
     )

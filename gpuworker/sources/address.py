@@ -1,20 +1,10 @@
 """Addresses of sources: their parts, their options, and their secrets kept out of sight."""
 
-import re
 from collections.abc import Mapping
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
+from environments.secrets import mask_credentials
 from gpuworker.pipeline.seams import UnusableSourceError
-
-USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
-SECRET_OPTION = re.compile(
-    r"([?&](?:user|username|usr|password|passwd|pwd|pass|token|key|auth|secret)=)[^&\s'\"]*", re.IGNORECASE
-)
-
-
-def masked(text: str) -> str:
-    """Hide user names, passwords and tokens of every URL in a text."""
-    return SECRET_OPTION.sub(r"\1***", USER_INFO.sub("***@", text))
 
 
 def split_address(url: str) -> SplitResult:
@@ -27,7 +17,9 @@ def split_address(url: str) -> SplitResult:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
-        raise UnusableSourceError(f"{masked(url)} is not an address: {masked(str(error))}") from None
+        raise UnusableSourceError(
+            f"{mask_credentials(url)} is not an address: {mask_credentials(str(error))}"
+        ) from None
     return parts
 
 
@@ -43,7 +35,7 @@ def options_of(query: str, *, allowed: Mapping[str, float], url: str) -> dict[st
         if name not in allowed or name in seen:
             known = ", ".join(allowed)
             raise UnusableSourceError(
-                f"{masked(url)}: unknown or repeated option {name!r}; there are: {known}"
+                f"{mask_credentials(url)}: unknown or repeated option {name!r}; there are: {known}"
             )
         seen.add(name)
         try:
@@ -52,6 +44,6 @@ def options_of(query: str, *, allowed: Mapping[str, float], url: str) -> dict[st
             options[name] = -1.0
         if not 0.0 <= options[name] < 1e9:
             raise UnusableSourceError(
-                f"{masked(url)}: option {name} takes a number of 0 or more, got {text!r}"
+                f"{mask_credentials(url)}: option {name} takes a number of 0 or more, got {text!r}"
             )
     return options

@@ -8,8 +8,8 @@ import av.error
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 
+from environments.secrets import mask_credentials
 from gpuworker.pipeline.seams import SourceError, UnusableSourceError
-from gpuworker.sources.address import masked
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Decoder:
     """
 
     def __init__(self, address: str, *, scheme: str) -> None:
-        self.name = masked(address)
+        self.name = mask_credentials(address)
         self.broken = 0
         self._is_file = scheme == "file"
         try:
@@ -155,4 +155,4 @@ class Decoder:
 def _said(error: Exception) -> str:
     if isinstance(error, av.error.ExitError):
         return f"nothing came for {READ_TIMEOUT_S:g} s"
-    return masked(str(getattr(error, "strerror", None) or error.__class__.__name__))
+    return mask_credentials(str(getattr(error, "strerror", None) or error.__class__.__name__))

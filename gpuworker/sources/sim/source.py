@@ -3,9 +3,10 @@
 import math
 
 from environments.geometry import CameraModel
+from environments.secrets import mask_credentials
 from gpuworker.pipeline.seams import UnusableSourceError
 from gpuworker.pipeline.values import Frame
-from gpuworker.sources.address import masked, options_of, split_address
+from gpuworker.sources.address import options_of, split_address
 from gpuworker.sources.pace import Pace
 from gpuworker.sources.sim.scene import FPS, plaza_cameras
 from gpuworker.sources.sim.worlds import WorldKey, Worlds
@@ -56,7 +57,7 @@ def _parsed(url: str) -> tuple[CameraModel, dict[str, float]]:
     name = parts.path.strip("/")
     if parts.netloc != "plaza" or name not in cameras:
         choices = ", ".join(f"sim://plaza/{c}" for c in cameras)
-        raise UnusableSourceError(f"{masked(url)}: no such simulated camera; there are: {choices}")
+        raise UnusableSourceError(f"{mask_credentials(url)}: no such simulated camera; there are: {choices}")
     if not (
         options["people"] <= MOST_PEOPLE and 0 < options["fps"] <= MOST_FPS and options["returning"] <= 1
     ):

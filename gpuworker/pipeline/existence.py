@@ -26,6 +26,7 @@ def judged(
     fit: Floats,
     confidence: Floats,
     hit: Bools,
+    height_m: Floats,
     detection: Floats,
     elapsed_s: Floats,
     unseen_s: Floats,
@@ -41,13 +42,16 @@ def judged(
         fit: (f, n) log likelihood ratio of the box that shows the person.
         confidence: (f, n) what its confidence says; a doubtful box speaks less, a sure one not more.
         hit: (f, n) whether there is one.
+        height_m: (n,) of the persons; boxes of a thing too low or too tall say less.
         detection: (f, n) probability that the frame shows the person.
         elapsed_s: (f,) since the camera's frame before.
         unseen_s: (n,) since any camera saw the person: a first sight after a while is all news.
     """
     s = settings
     share = np.minimum(np.maximum(elapsed_s[:, None], unseen_s) / s.evidence_s, 1.0)
-    gain = np.minimum(fit + np.log(detection) + np.maximum(confidence, 0.0), s.hit_limit)
+    odd = np.abs(height_m - s.height_m) > s.odd_height_std * s.height_std_m
+    limit = np.where(odd, s.odd_hit_limit, s.hit_limit)
+    gain = np.minimum(fit + np.log(detection) + np.maximum(confidence, 0.0), limit)
     gain = gain + np.minimum(confidence, 0.0)
     gain = np.maximum(gain, 0.0) * share
     loss = np.maximum(np.log1p(-detection), -s.miss_limit_per_s * np.minimum(elapsed_s, 1.0)[:, None])

@@ -27,6 +27,8 @@ class TrackerSettings:
         gap_limit_s: after nothing for so long, everybody known counts as gone.
     Existence:
         hit_limit: most that one frame of one camera can say for a person, nats.
+        odd_height_std: a person so many standard deviations off the usual height may be a thing;
+        odd_hit_limit: one frame of one camera says at most this for it, nats.
         miss_limit_per_s: most that one camera can say against a person, nats a second.
         evidence_s: frames closer in time than this tell partly the same.
         survival_per_s: people leave.
@@ -68,6 +70,8 @@ class TrackerSettings:
     gap_limit_s: float = 5.0
 
     hit_limit: float = 1.3863  # ln 4
+    odd_height_std: float = 3.0
+    odd_hit_limit: float = 0.7
     miss_limit_per_s: float = 3.0
     evidence_s: float = 0.5
     survival_per_s: float = 0.97

@@ -264,6 +264,7 @@ class FloorTracker:
                 match.fit,
                 match.confidence,
                 hit,
+                t.mean[:, 4],
                 detection,
                 tick.elapsed_s,
                 t.unseen_s,

@@ -7,7 +7,9 @@ from tests.gpuworker.pipeline.staging import SETTINGS
 LN4 = SETTINGS.hit_limit
 
 
-def judge(*, hits, elapsed_s=1.0, fit=50.0, confidence=0.0, detection=0.9, logit=0.0, unseen_s=0.0):
+def judge(
+    *, hits, elapsed_s=1.0, fit=50.0, confidence=0.0, detection=0.9, logit=0.0, unseen_s=0.0, height_m=1.74
+):
     hit = np.array(hits)[:, None]
     full = np.ones(hit.shape)
     got = judged(
@@ -15,6 +17,7 @@ def judge(*, hits, elapsed_s=1.0, fit=50.0, confidence=0.0, detection=0.9, logit
         fit * full,
         confidence * full,
         hit,
+        np.array([height_m]),
         detection * full,
         np.full(len(hit), elapsed_s),
         np.array([unseen_s]),
@@ -38,6 +41,10 @@ def test_judged_hits_of_ten_frames_a_second_say_no_more_than_those_of_two():
 
 def test_judged_first_sight_after_a_while_counts_in_full():
     assert judge(hits=[True], elapsed_s=0.1, unseen_s=0.6) == pytest.approx(LN4)
+
+
+def test_judged_thing_too_low_for_a_person_gains_less():
+    assert judge(hits=[True], height_m=1.3) == pytest.approx(SETTINGS.odd_hit_limit)
 
 
 def test_judged_doubtful_box_says_less_and_a_sure_one_no_more():

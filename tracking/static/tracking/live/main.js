@@ -45,6 +45,7 @@ const latency = new Recent(3000);
 const rate = new Recent(2000);
 let session;
 let heardWorkerAt = 0;
+let isCalibrated = true;
 
 // --- what arrives ---
 
@@ -61,12 +62,14 @@ const takers = {
     floor.setPlace(message);
     people.setPresent(message.present);
     feed.reset(message.events);
+    isCalibrated = message.cameras.some((camera) => camera.field_of_view_m.length > 0);
     subscriptions.forget();
     subscribe();
     if (selection.followed !== null) connection.send({ type: "follow", person: selection.followed });
   },
   status(message) {
     clock.observe(Date.parse(message.at));
+    heardWorkerAt = performance.now();
     session = message.session;
     for (const { id, state, message: words } of message.cameras) grid.tiles.get(id)?.setState(state, words);
     showCameras();
@@ -201,7 +204,8 @@ function sessionWords() {
   }[session.state];
   if (words) return session.message ? `${words} ${session.message}` : words;
   const silentS = (performance.now() - heardWorkerAt) / 1000;
-  return silentS > SILENT_S ? text("noticeSilent", { seconds: Math.round(silentS) }) : "";
+  if (silentS > SILENT_S) return text("noticeSilent", { seconds: Math.round(silentS) });
+  return isCalibrated ? "" : text("noticeNotCalibrated");
 }
 
 function showCameras() {

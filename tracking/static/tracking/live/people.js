@@ -61,6 +61,7 @@ export class PeopleList {
       this.#since.delete(number);
     }
     this.empty.hidden = people.length > 0;
+    set(this.empty, text("nobodyHere"));
   }
 
   #update(person, atMs) {

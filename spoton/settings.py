@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvError
 
@@ -91,13 +92,17 @@ TEMPLATES = [
 
 
 def _database() -> dict[str, Any]:
-    default = f"sqlite:///{DATA_DIR / 'spoton.sqlite3'}"
-    try:
-        config: dict[str, Any] = dict(env.dj_db_url("DATABASE_URL", default))
-    except (EnvError, ValueError) as error:
+    schemes = ("sqlite", "postgres", "postgresql", "timescale")
+    url = env.str("DATABASE_URL", f"sqlite:///{DATA_DIR / 'spoton.sqlite3'}")
+    if url.split(":", 1)[0] not in schemes:
         raise ImproperlyConfigured(
-            f"DATABASE_URL cannot be read ({error}): use sqlite:///, postgres:// or timescale://"
-        ) from error
+            "DATABASE_URL has an unknown scheme: use sqlite:///PATH, postgres://USER:PASSWORD@HOST/NAME "
+            "or timescale://USER:PASSWORD@HOST/NAME"
+        )
+    try:
+        config: dict[str, Any] = dict(dj_database_url.parse(url))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"DATABASE_URL cannot be read: {error}") from None
     if config["ENGINE"] == "django.db.backends.sqlite3":
         config["OPTIONS"] = {
             # one writer at a time: take the lock at the start of a transaction and wait for it,

@@ -72,8 +72,7 @@ class Spec:
         path = Path(self.argument).expanduser()
         if not path.is_file():
             raise BackendError(
-                f"{self.text!r}: no file at {path.absolute()}: put the model there or name another path "
-                "(manage.py fetch_models downloads the known ones)"
+                f"{self.text!r}: no file at {path.absolute()}: put the model there or name another path"
             )
         return path
 

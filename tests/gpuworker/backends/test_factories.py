@@ -32,8 +32,7 @@ SITE = Site({})
         ("onnx", "'onnx' names no file: write onnx:PATH"),
         (
             "onnx:/nowhere/a.onnx",
-            "'onnx:/nowhere/a.onnx': no file at /nowhere/a.onnx: put the model there or name another path "
-            "(manage.py fetch_models downloads the known ones)",
+            "'onnx:/nowhere/a.onnx': no file at /nowhere/a.onnx: put the model there or name another path",
         ),
     ],
 )

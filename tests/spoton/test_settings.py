@@ -1,0 +1,40 @@
+"""Settings: what is missing or wrong stops the start with one clear line."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRET = "a secret that is long enough for everybody, and for tests only"
+
+
+def check(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = {"PATH": os.environ["PATH"], "SPOTON_DATA": str(tmp_path), "SECRET_KEY": SECRET} | environment
+    return subprocess.run(
+        [sys.executable, "manage.py", "check"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60
+    )
+
+
+def test_settings_from_nothing_but_a_secret_are_enough(tmp_path):
+    done = check(tmp_path)
+    assert done.returncode == 0
+    assert done.stdout == "System check identified no issues (0 silenced).\n"
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"SECRET_KEY": ""}, "SECRET_KEY is not set: set it in the environment, or run 'make demo'"),
+        ({"DATABASE_URL": "mysql://a/b"}, "DATABASE_URL has an unknown scheme: use sqlite:///PATH"),
+        ({"DATABASE_URL": "postgres://u:p@h:port/db"}, "DATABASE_URL cannot be read"),
+        ({"SPOTON_DATA": "/dev/null/var"}, "SPOTON_DATA: /dev/null/var cannot be made (Not a directory)"),
+    ],
+)
+def test_settings_that_are_wrong_are_said_in_one_line(tmp_path, environment, message):
+    done = check(tmp_path, **environment)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"SpotOn is not configured: {message}")
+    assert len(done.stderr.splitlines()) == 1

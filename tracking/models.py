@@ -166,7 +166,13 @@ class Detection(models.Model):
     camera = models.ForeignKey(Camera, models.CASCADE, related_name="+", db_constraint=False, db_index=False)
     ordinal = models.PositiveSmallIntegerField(_("place in the frame"))
     track = models.ForeignKey(
-        Track, models.CASCADE, related_name="detections", db_constraint=False, db_index=False, null=True, blank=True
+        Track,
+        models.CASCADE,
+        related_name="detections",
+        db_constraint=False,
+        db_index=False,
+        null=True,
+        blank=True,
     )
     left_px = models.FloatField(_("left, px"))
     top_px = models.FloatField(_("top, px"))
@@ -197,10 +203,22 @@ class TrackEvent(models.Model):
     )
     kind = models.CharField(_("kind"), max_length=20, choices=EventKind)
     person = models.ForeignKey(
-        Person, models.CASCADE, related_name="events", db_constraint=False, db_index=False, null=True, blank=True
+        Person,
+        models.CASCADE,
+        related_name="events",
+        db_constraint=False,
+        db_index=False,
+        null=True,
+        blank=True,
     )
     track = models.ForeignKey(
-        Track, models.CASCADE, related_name="events", db_constraint=False, db_index=False, null=True, blank=True
+        Track,
+        models.CASCADE,
+        related_name="events",
+        db_constraint=False,
+        db_index=False,
+        null=True,
+        blank=True,
     )
     zone = models.ForeignKey(
         Zone, models.CASCADE, related_name="+", db_constraint=False, db_index=False, null=True, blank=True

@@ -95,7 +95,9 @@ def _log_ratio(
     constant = clutter_volume(masks[:, None], size_px, picture_px, settings)  # (k, t)
     constant -= 0.5 * (masks.sum(axis=1)[:, None] * LOG_2PI + np.log(np.linalg.det(part)))
     placed = np.any(masks[:, 1:], axis=1, keepdims=True)[..., None]  # (k, 1, 1)
-    return np.where((distance2 <= settings.gate_chi2) & placed, constant[:, None, :] - 0.5 * distance2, -np.inf)
+    return np.where(
+        (distance2 <= settings.gate_chi2) & placed, constant[:, None, :] - 0.5 * distance2, -np.inf
+    )
 
 
 def clutter_volume(

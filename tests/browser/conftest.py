@@ -51,6 +51,7 @@ class Stack:
             "PYTHONUNBUFFERED": "1",
         }
         self.processes: dict[str, subprocess.Popen] = {}
+        self._redis = ExitStack()
 
     def manage(self, *arguments: str) -> None:
         """Run a management command to its end."""
@@ -61,6 +62,14 @@ class Stack:
             check=True,
             stdout=subprocess.DEVNULL,
         )
+
+    def start_redis(self) -> None:
+        """Start Redis."""
+        self._redis.enter_context(servers.run_redis(self.folder))
+
+    def stop_redis(self) -> None:
+        """Stop Redis; what it held is gone."""
+        self._redis.close()
 
     def start_web(self) -> None:
         """Start daphne and wait until it answers."""
@@ -104,6 +113,7 @@ class Stack:
         """Stop whatever runs."""
         for name in list(self.processes):
             self.stop(name)
+        self.stop_redis()
 
     def _start(self, name: str, arguments: list[str]) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
@@ -122,9 +132,9 @@ def stack() -> Iterator[Stack]:
     """Run the demo's place with its simulated cameras."""
     with ExitStack() as cleanup:
         folder = cleanup.enter_context(servers.short_folder("spoton-browser-"))
-        cleanup.enter_context(servers.run_redis(folder))
         stack = Stack(folder)
         cleanup.callback(stack.stop_all)
+        stack.start_redis()
         stack.manage("migrate", "--verbosity", "0")
         stack.manage("create_demo", "--password", stack.password)
         stack.start_web()

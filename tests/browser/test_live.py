@@ -112,6 +112,7 @@ def test_one_camera_by_tab_and_back_by_keyboard(live):
     live.get_by_role("button", name="c2", exact=True).click()
     expect(live.locator(".tile:visible")).to_have_count(1)
     expect(live.locator(".tile:visible")).to_have_attribute("data-camera", "c2")
+    expect(live.locator(".tile:visible .tile-facts")).to_contain_text("quality")
     live.keyboard.press("Escape")
     expect(live.locator(".tile:visible")).to_have_count(4)
 
@@ -135,6 +136,21 @@ def test_page_says_that_the_server_is_gone_and_recovers(live, stack, complaints)
     wait_for_pictures(live)
     assert all("WebSocket connection to" in complaint for complaint in complaints), complaints
     complaints.clear()
+
+
+def test_page_says_that_redis_is_away_and_recovers(live, stack):
+    wait_for_pictures(live)
+    stack.stop_redis()
+    expect(live.locator("#connection")).to_have_attribute("data-state", "reconnecting")
+    expect(live.locator("#notice-text")).to_contain_text("The live service is out of order for the moment.")
+
+    stack.start_redis()
+    expect(live.locator("#connection")).to_have_attribute("data-state", "live")
+    expect(live.locator("#notice")).to_be_hidden()
+    live.evaluate(
+        "() => document.querySelectorAll('.tile-facts').forEach((facts) => (facts.textContent = ''))"
+    )
+    wait_for_pictures(live)
 
 
 def test_page_says_when_the_login_has_ended(live):

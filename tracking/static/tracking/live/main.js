@@ -95,7 +95,7 @@ const takers = {
     clock.observe(Date.parse(message.at));
     for (const [camera, tier] of Object.entries(message.tiers)) {
       const tile = grid.tiles.get(camera);
-      if (tile) tile.element.dataset.tier = tier;
+      if (tile) tile.tier = tier;
     }
   },
   person(message) {
@@ -204,7 +204,7 @@ function sessionWords() {
   }[session.state];
   if (words) return session.message ? `${words} ${session.message}` : words;
   const silentS = (performance.now() - heardWorkerAt) / 1000;
-  if (silentS > SILENT_S) return text("noticeSilent", { seconds: Math.round(silentS) });
+  if (silentS > SILENT_S) return text("noticeSilent", { seconds: 5 * Math.floor(silentS / 5) });
   return isCalibrated ? "" : text("noticeNotCalibrated");
 }
 

@@ -13,6 +13,7 @@ export class Tile extends EventTarget {
   latency = new Recent(3000);
   isVisible = true;
   state = "off";
+  tier = null; // the quality that the server sends
   #frame = null; // { bitmap, header }
   #pending = null;
   #isDecoding = false;
@@ -150,10 +151,12 @@ export class Tile extends EventTarget {
     this.coverText.textContent = words;
     this.element.classList.toggle("is-late", isLate || (isDown && !isWaiting));
     const median = this.latency.median();
-    this.facts.textContent =
-      median === null
-        ? ""
-        : `${text("fps", { fps: Math.round(this.fps.rate()) })} · ${text("ms", { ms: Math.round(median) })}`;
+    const facts = [];
+    if (median !== null) {
+      facts.push(text("fps", { fps: Math.round(this.fps.rate()) }), text("ms", { ms: Math.round(median) }));
+      if (this.tier && this.element.classList.contains("is-large")) facts.push(text(`tier.${this.tier}`));
+    }
+    this.facts.textContent = facts.join(" · ");
   }
 
   #draw() {

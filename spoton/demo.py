@@ -28,8 +28,10 @@ class NotStartable(RuntimeError):  # noqa: N818 - a state of things, not a fault
 class ProcessEnded(RuntimeError):  # noqa: N818 - a state of things, not a fault
     """One of the demo's processes ended by itself."""
 
-    def __init__(self, name: str, code: int) -> None:
-        super().__init__(f"{name} ended with code {code}, so all were stopped; its own lines above say why")
+    def __init__(self, name: str, code: int, last_line: str) -> None:
+        super().__init__(
+            f"{name} ended with code {code}, so all were stopped; its last line: {last_line or '-'}"
+        )
         self.code = code
 
 
@@ -49,7 +51,8 @@ class DemoPrinter(Printer):
 
     def __init__(self, on_started: Callable[[], None]) -> None:
         super().__init__(sys.stdout)
-        self.first_ended: tuple[str, int] | None = None
+        self.first_ended: tuple[str, int, str] | None = None
+        self._last_lines: dict[str, str] = {}
         self._on_started: Callable[[], None] | None = on_started
         self._is_read = True
 
@@ -64,9 +67,12 @@ class DemoPrinter(Printer):
         if self._on_started is not None:
             on_started, self._on_started = self._on_started, None
             on_started()
-        ended = STOPPED.match(str(message.data)) if message.colour is None else None
-        if ended and self.first_ended is None:
-            self.first_ended = ended["name"], int(ended["code"])
+        if message.colour is not None:
+            line = message.data.decode("utf-8", "replace").strip()
+            self._last_lines[message.name] = line or self._last_lines.get(message.name, "")
+        elif (ended := STOPPED.match(message.data)) and self.first_ended is None:
+            name = ended["name"]
+            self.first_ended = name, int(ended["code"]), self._last_lines.get(name, "")
 
 
 def redis_socket() -> Path | None:
@@ -85,7 +91,7 @@ def port_check(port: int) -> None:
         socket.create_server((HOST, port)).close()
     except OSError as error:
         raise NotStartable(
-            f"port {port} cannot be used ({error.strerror}): stop what listens there, or choose another port: "
+            f"port {port} cannot be used ({os.strerror(error.errno or 0)}): stop what listens there, or choose another port: "
             f"make demo PORT={port + 1}"
         ) from error
 
@@ -150,7 +156,7 @@ def run(commands: Mapping[str, str], *, on_started: Callable[[], None]) -> None:
     manager.loop()
     # 130 and 143: Ctrl-C and SIGTERM, the ways in which a demo is meant to end
     if manager.returncode not in (130, 143):
-        raise ProcessEnded(*(printer.first_ended or ("a process", manager.returncode)))
+        raise ProcessEnded(*(printer.first_ended or ("a process", manager.returncode, "")))
 
 
 def page_answers(url: str) -> bool:

@@ -88,8 +88,7 @@ def test_run_names_the_process_that_ended_and_gives_its_code():
     assert process.returncode == 7
     assert "worker | no camera" in output
     assert (
-        output.splitlines()[-1]
-        == "worker ended with code 7, so all were stopped; its own lines above say why"
+        output.splitlines()[-1] == "worker ended with code 7, so all were stopped; its last line: no camera"
     )
     assert not _is_running(other)
 

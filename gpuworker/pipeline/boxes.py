@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 SAMPLE_COLUMNS = 6  # sample points across a box: an occlusion is known to about a sixth of the width
-SAMPLE_ROWS = 10
-FOOT_ROWS = 2  # the lowest of them
+SAMPLE_ROWS = 15
+FOOT_ROWS = 3  # the lowest of them
 
 
 def areas(xyxy: NDArray) -> Floats:

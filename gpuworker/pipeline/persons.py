@@ -191,3 +191,7 @@ class Persons:
         """Take in people known from before, e.g. from a store after a restart."""
         for who in known:
             self._known[who.number] = replace(who, looks=unit(who.looks))
+
+    def known(self) -> tuple[Known, ...]:
+        """Give what is remembered of everybody, e.g. for a store."""
+        return tuple(self._known.values())

@@ -8,7 +8,7 @@ class TrackerSettings:
     """Hold the tuning values of the floor tracker; times in seconds, so that frame rates do not matter.
 
     Motion:
-        acceleration_psd: m^2/s^3, white-noise acceleration; about 0.55 m/s^2 held for half a second.
+        acceleration_psd: m^2/s^3, white-noise acceleration; 0.6 m/s^2 held for half a second.
         birth_speed_mps: spread of an unknown velocity; people walk at about 1.4 m/s.
         height_m, height_std_m: adults standing.
     A box as a measurement:
@@ -47,8 +47,8 @@ class TrackerSettings:
         birth_miss_limit: most that one camera that should see a new person can say against it, nats.
     """
 
-    acceleration_psd: float = 0.15
-    birth_speed_mps: float = 1.0
+    acceleration_psd: float = 0.18
+    birth_speed_mps: float = 1.2
     height_m: float = 1.74
     height_std_m: float = 0.09
 

@@ -1,6 +1,6 @@
 """The pipeline: frames in, people and events out; a plain call without I/O."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from time import perf_counter
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from gpuworker.pipeline.appearance import LikelihoodRatio
 from gpuworker.pipeline.boxes import covered_share
-from gpuworker.pipeline.persons import Persons
+from gpuworker.pipeline.persons import Known, Persons
 from gpuworker.pipeline.seams import Detector, Embedder, TakeNumber
 from gpuworker.pipeline.settings import PipelineSettings
 from gpuworker.pipeline.tracker import FloorTracker, Followed
@@ -54,6 +54,19 @@ class Pipeline:
         self._persons = Persons(take_person_number, likelihood, self._settings.identity)
         self._events = FloorEvents(site.zones, self._settings.events)
         self.perceived_ms: dict[str, float] = {}
+
+    @property
+    def camera_shift_px(self) -> dict[str, tuple[float, float]]:
+        """Give how far each camera's boxes lie right of and below what the other cameras say, px."""
+        return self._tracker.camera_shift_px
+
+    def known_persons(self) -> tuple[Known, ...]:
+        """Give what is remembered of people, to be stored over a restart."""
+        return self._persons.known()
+
+    def remember(self, persons: Iterable[Known]) -> None:
+        """Take in people known from before, so that they can be recognised."""
+        self._persons.learn(persons)
 
     def step(self, frames: Sequence[Frame]) -> StepResult:
         """Take in the frames of one tick, at most a few for each camera.

@@ -152,3 +152,34 @@ def test_step_of_nobody_is_empty(detector):
 def test_follow_needs_an_observation_to_begin(detector):
     with pytest.raises(ValueError, match="at least one observation"):
         make(detector).follow([])
+
+
+class TwoLooks(FakeEmbedder):
+    """Gives everybody in the left half of the floor another look than those in the right one."""
+
+    def embed(self, frame, xyxy):
+        looks = np.zeros((len(xyxy), 4), np.float32)
+        looks[np.arange(len(xyxy)), np.arange(len(xyxy)) % 2] = 1.0
+        return looks
+
+
+def test_known_persons_of_one_pipeline_can_be_remembered_by_the_next(detector):
+    first = make(detector, TwoLooks())
+    detector.people = state((3, 3), (7, 7))
+    for k in range(12):
+        first.step(frames(k / 4))
+    known = first.known_persons()
+    assert sorted(k.number for k in known) == [1, 2]
+    assert all(len(k.looks) for k in known)
+    second = make(detector, TwoLooks())
+    second.remember(known)
+    assert sorted(k.number for k in second.known_persons()) == [1, 2]
+
+
+def test_camera_shift_of_good_calibrations_is_small(detector):
+    pipeline = make(detector)
+    for k in range(10):
+        detector.people = state((3 + 0.2 * k, 5))
+        pipeline.step(frames(k / 5))
+    assert set(pipeline.camera_shift_px) == {"c1", "c2", "c3"}
+    assert np.abs(list(pipeline.camera_shift_px.values())).max() < 0.5

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, cast
@@ -35,18 +35,45 @@ MESSAGES_BURST = 40.0
 REDIS_TIMEOUT_S = 3.0
 OUTAGES = (RedisError, DatabaseError, OSError)
 
-_redis_of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = WeakKeyDictionary()
 
+class Shared:
+    """What the viewers of one event loop share: a Redis client, and what was just read of each environment."""
 
-def shared_redis() -> Redis:
-    """Give the event loop's own Redis client: connections cannot be shared between loops."""
-    loop = asyncio.get_running_loop()
-    if loop not in _redis_of_loop:
+    def __init__(self) -> None:
         # no second tries: whoever asks says at once that Redis is away, and the browser comes back by itself
-        _redis_of_loop[loop] = Redis.from_url(
+        self.redis = Redis.from_url(
             settings.REDIS_URL, retry=Retry(NoBackoff(), 0), socket_timeout=REDIS_TIMEOUT_S
         )
-    return _redis_of_loop[loop]
+        self._reads: dict[tuple[Callable, int], tuple[float, asyncio.Future]] = {}
+
+    async def read(
+        self,
+        select: Callable[..., dict[str, Any]],
+        environment: Environment,
+        *,
+        max_age_s: float,
+        **given: Any,
+    ) -> dict[str, Any]:
+        """Ask a selector about an environment, or give an answer that somebody else got a moment ago."""
+        key, now = (select, environment.pk), time.monotonic()
+        read_at, reading = self._reads.get(key, (0.0, None))
+        if reading is None or now - read_at > max_age_s:
+            asked = database_sync_to_async(select)(environment=environment, **given)
+            reading = asyncio.ensure_future(asked)
+            self._reads[key] = now, reading
+        answer: dict[str, Any] = await asyncio.shield(reading)  # one viewer's end is not the others'
+        return answer
+
+
+_shared_of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Shared] = WeakKeyDictionary()
+
+
+def shared() -> Shared:
+    """Give the event loop's own: connections cannot be shared between loops."""
+    loop = asyncio.get_running_loop()
+    if loop not in _shared_of_loop:
+        _shared_of_loop[loop] = Shared()
+    return _shared_of_loop[loop]
 
 
 @dataclass(slots=True)
@@ -124,14 +151,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self.channel_layer.group_discard(state, self.channel_name)
             await self._unwatch(list(self.watches))  # what was demanded expires by itself
 
-    async def _greet(self, *, unless: dict[str, Any] | None = None) -> None:
-        """Describe the place, but not when it still is as it was."""
-        hello, status = await _opening(self.environment)
-        layout = {**hello, "cameras": [{**camera, "state": None} for camera in hello["cameras"]]}
-        del layout["present"], layout["events"]
-        if layout == unless:
-            return
-        self.layout, self.status = layout, status
+    async def _greet(self) -> None:
+        hello, self.status = await _opening(self.environment)
+        self.layout = _lasting(hello)
         self.cameras = {camera["id"] for camera in hello["cameras"]}
         await self._unwatch([camera for camera in self.watches if camera not in self.cameras])
         await self.send(live.hello(at=timezone.now(), **hello))
@@ -257,7 +279,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         """Tell the worker what is watched, for the next few seconds."""
         if not self.watches:
             return
-        async with shared_redis().pipeline(transaction=False) as pipeline:
+        async with shared().redis.pipeline(transaction=False) as pipeline:
             for camera, watch in self.watches.items():
                 key = live.demand_key(self.environment.pk, camera, watch.tier)
                 pipeline.set(key, 1, ex=live.DEMAND_TTL_S)
@@ -286,7 +308,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if is_check:
             await self._check()
         if ticks % self.ticks_per_layout == 0 and not self.is_over:
-            await self._greet(unless=self.layout)
+            layout = await shared().read(selectors.live_layout, self.environment, max_age_s=2 * self.tick_s)
+            if _lasting(layout) != self.layout:
+                await self._greet()
         if (changed or is_check) and not self.is_over:
             await self._tell_quality()
 
@@ -298,8 +322,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if isinstance(admitted, CloseCode):
             await self._end(admitted)
             return
-        status = await database_sync_to_async(selectors.live_status)(
-            environment=self.environment, now=timezone.now()
+        status = await shared().read(
+            selectors.live_status, self.environment, max_age_s=2 * self.tick_s, now=timezone.now()
         )
         if status != self.status:
             self.status = status
@@ -319,12 +343,17 @@ def _admit(user: object, slug: str) -> Environment | CloseCode:
     """Give the environment, or why this user does not get it."""
     if not getattr(user, "is_authenticated", False):
         return CloseCode.UNAUTHENTICATED
-    environment = Environment.objects.filter(slug=slug).first()
-    if environment is None:
-        return CloseCode.NOT_FOUND
-    if not environments_visible_to(user=cast(User, user)).filter(pk=environment.pk).exists():
-        return CloseCode.FORBIDDEN
-    return environment
+    environment = environments_visible_to(user=cast(User, user)).filter(slug=slug).first()
+    if environment is not None:
+        return environment
+    exists = Environment.objects.filter(slug=slug).exists()
+    return CloseCode.FORBIDDEN if exists else CloseCode.NOT_FOUND
+
+
+def _lasting(layout: dict[str, Any]) -> dict[str, Any]:
+    """Give what makes a place another one: all but the states of its cameras."""
+    cameras = [{**camera, "state": None} for camera in layout["cameras"]]
+    return {"cameras": cameras, "zones": layout["zones"], "floor_map": layout["floor_map"]}
 
 
 @database_sync_to_async

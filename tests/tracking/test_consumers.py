@@ -40,8 +40,8 @@ async def redis(_layer, redis_url):
     async with Redis.from_url(redis_url, decode_responses=True) as client:
         await client.flushall()
         yield client
-    await consumers.shared_redis().connection_pool.disconnect()
-    consumers._redis_of_loop.clear()
+    await consumers.shared().redis.connection_pool.disconnect()
+    consumers._shared_of_loop.clear()
 
 
 @pytest.fixture
@@ -496,6 +496,20 @@ async def test_place_that_stays_is_described_once(dial, place, fast, monkeypatch
         assert (await hear(socket))["type"] in ("quality", "status")
 
 
+async def test_viewers_share_what_is_read_of_an_environment(place):
+    asked = []
+
+    def select(*, environment, number):
+        asked.append(number)
+        return {"number": number}
+
+    shared = consumers.Shared()
+    reads = [shared.read(select, place.environment, max_age_s=60.0, number=k) for k in range(3)]
+    assert await asyncio.gather(*reads) == [{"number": 0}] * 3
+    assert asked == [0]
+    assert await shared.read(select, place.environment, max_age_s=0.0, number=7) == {"number": 7}
+
+
 # --- when Redis is away ---
 
 
@@ -522,7 +536,7 @@ async def test_redis_going_away_closes_with_try_again(dial, place, fast, monkeyp
     socket = await opened(dial, place)
     await say(socket, type="subscribe", cameras=["c1"])
     await hear_type(socket, "quality")
-    await consumers.shared_redis().connection_pool.disconnect()
+    await consumers.shared().redis.connection_pool.disconnect()
     gone = Redis.from_url("unix:///nowhere/redis.sock")
-    monkeypatch.setitem(consumers._redis_of_loop, asyncio.get_running_loop(), gone)
+    monkeypatch.setattr(consumers.shared(), "redis", gone)
     assert await hear_close(socket) == 4503

@@ -43,7 +43,7 @@ check: $(VENV)/.all
 	.ci/django-checks $(PY)
 	.ci/lint-files $(VENV)/bin
 
-bench: $(VENV)/.all secrets
+bench: $(VENV)/.all
 	@$(PY) -m tests.benchmarks.demo $(ARGS)
 
 install: $(VENV)/.all secrets

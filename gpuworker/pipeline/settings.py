@@ -33,6 +33,7 @@ class TrackerSettings:
         evidence_s: frames closer in time than this tell partly the same.
         survival_per_s: people leave.
         logit_limit: no certainty is beyond doubt.
+        publish_logit: two to one for a person shows it for the first time; later, likelier than not is enough.
         coast_s: an unseen track is kept this long.
         publish_unseen_s: and shown this long.
         drop_logit: a track less likely than this is dropped.
@@ -76,6 +77,7 @@ class TrackerSettings:
     evidence_s: float = 0.5
     survival_per_s: float = 0.97
     logit_limit: float = 4.0
+    publish_logit: float = 0.7
     coast_s: float = 1.5
     publish_unseen_s: float = 0.3
     drop_logit: float = -3.0

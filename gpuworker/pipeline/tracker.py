@@ -324,7 +324,8 @@ class FloorTracker:
     ) -> Followed:
         """Give numbers to those who are shown for the first time, and hand out what is shown."""
         t, s = self._tracks, self._settings
-        shown = (t.logit > 0) & (t.unseen_s <= s.publish_unseen_s)
+        enough = np.where(t.number == NO_ID, s.publish_logit, 0.0)
+        shown = (t.logit > enough) & (t.unseen_s <= s.publish_unseen_s)
         number = t.number.copy()
         for i in np.flatnonzero(shown & (number == NO_ID)):
             number[i] = self._take_number()

@@ -22,6 +22,8 @@ GHOSTS_EVERY_S = 0.5
 # what a pixel speaks for somebody, where foreground is 1
 SHADOW_EVIDENCE, BACKGROUND_EVIDENCE = np.float32(-0.2), np.float32(-0.8)
 LEAST_FILL = 0.15  # of somebody's shape, foreground less background
+# logistic from evidence to confidence, fitted to simulated people
+TRUST_STEEP, TRUST_HALF = 7.0, 0.2
 # blobs of cameras without a calibration
 BLOB_HEIGHT_PX = 14
 BLOB_ASPECT = (0.15, 1.0)  # width over height
@@ -96,7 +98,12 @@ class View:
         found = Fit(Canvas(shapes, sure, shadow)).run(self._feet)
         self._feet = shapes.foot[found.index]
         boxes = tighten(shapes, found.index, sure, shadow)
-        return boxes, np.clip(0.3 + found.fill, 0.0, 1.0).astype(np.float32)
+        return boxes, trust(found.fill)
+
+
+def trust(fill: Floats32) -> Floats32:
+    """Turn the evidence for people into how often such people are really there, (n,) in [0, 1]."""
+    return np.asarray(1.0 / (1.0 + np.exp(TRUST_STEEP * (TRUST_HALF - fill))), dtype=np.float32)
 
 
 def clean(foreground: Mask) -> Mask:
@@ -125,4 +132,4 @@ def make_motion_detector(spec: Spec, *, site: Site) -> MotionDetector:
         BackendError: a path or an unknown option is given.
     """
     spec.no_argument()
-    return MotionDetector(site, **spec.numbers(confidence=Number(0.3, 0.0, 1.0)))
+    return MotionDetector(site, **spec.numbers(confidence=Number(0.2, 0.0, 1.0)))

@@ -12,9 +12,9 @@ Mask = NDArray[np.bool_]
 Boxes = NDArray[np.int_]
 
 # all times in seconds, so that nothing depends on the frame rate
-SAMPLE_EVERY_S = 0.2  # of the first pictures, which the background is made from
+SAMPLE_EVERY_S = 0.19  # of the first pictures, which the background is made from; two frames at 10 fps
 SAMPLES = 15
-MEDIAN_EVERY = 5  # samples the background is made anew
+FIRST_SAMPLES, MEDIAN_EVERY = 10, 5  # their median is used from ten on, and taken every five
 CALM_S = 4.0  # in which the background follows slow changes
 OBJECT_S = 20.0  # in which something that is no person becomes background
 PERSON_S = 300.0  # in which somebody who stands still does
@@ -27,6 +27,7 @@ SHADOW_BRIGHTEST = 0.97
 SHADOW_TINT = 0.06  # by how much a shadow may change the colour, share of the brightness
 GHOST_LEAST_PX = 12
 GHOST_MOVES = 0.2  # share of a ghost that may move
+DOUBT_EDGES = 1.25  # under this share a still person is learned like a thing
 GHOST_EDGES = 0.9  # share of the background's edges that is left where a person is no more
 RIM = np.ones((3, 3), np.uint8)
 
@@ -62,6 +63,7 @@ class Background:
         self._mean = np.zeros((3, height, width), np.float32)
         self._checked: Floats32 | None = None  # the picture when ghosts were looked for last
         self._before: Floats32 | None = None
+        self._doubtful = np.zeros((height, width), np.bool_)  # may be a ghost: not kept from being learned
         self._noise = np.full((height, width), NOISE_FLOOR, np.float32)
 
     def compare(self, picture: Bytes, now_s: float) -> Change | None:
@@ -69,7 +71,7 @@ class Background:
         planes = np.ascontiguousarray(picture.transpose(2, 0, 1))
         if len(self._samples) < SAMPLES and now_s - self._sampled_s >= SAMPLE_EVERY_S:
             self._sample(planes, now_s)
-        if len(self._samples) < MEDIAN_EVERY:
+        if len(self._samples) < FIRST_SAMPLES:
             return None
         light = _light(planes, self._mean)[:, None, None]
         expected = self._mean * light
@@ -84,7 +86,7 @@ class Background:
         """Take a compared picture in: people (h, w) marks where somebody was found."""
         calm = ~(change.foreground | change.shadow)
         rate = np.where(calm, _rate(elapsed_s, CALM_S), _rate(elapsed_s, OBJECT_S))
-        rate = np.where(people, _rate(elapsed_s, PERSON_S), rate).astype(np.float32)
+        rate = np.where(people & ~self._doubtful, _rate(elapsed_s, PERSON_S), rate).astype(np.float32)
         if len(self._samples) >= SAMPLES:
             self._mean += rate * (change.planes - self._mean)
         # noise is what flickers from frame to frame; what merely differs from the background is not
@@ -108,33 +110,37 @@ class Background:
         moving = np.abs(change.planes[1] - before[1]) > FOREGROUND_SIGMAS * self._noise
         body = change.foreground.view(np.uint8)
         rim = cv2.dilate(body, RIM) != cv2.erode(body, RIM)
-        gone = rim * (_edges(change.planes[1]) - GHOST_EDGES * _edges(self._mean[1]))
+        edges = np.stack([_edges(change.planes), _edges(self._mean)]) * rim
+        self._doubtful = np.zeros_like(change.foreground)
         alone = change.foreground.copy()  # what belongs to no person
         for i, (x0, y0, x1, y1) in enumerate(boxes):
             place = np.s_[y0:y1, x0:x1]
             alone[place] = False
-            ghosts[i] = self._drop_ghost(change, place, change.foreground[place], moving, gone)
+            ghosts[i] = self._drop_ghost(change, place, change.foreground[place], moving, edges)
         count, labels, stats, _ = cv2.connectedComponentsWithStats(alone.view(np.uint8), connectivity=8)
         for label, (x0, y0, wide, tall, _) in zip(range(1, count), stats[1:], strict=True):
             place = np.s_[max(y0 - 1, 0) : y0 + tall + 1, max(x0 - 1, 0) : x0 + wide + 1]
-            self._drop_ghost(change, place, labels[place] == label, moving, gone)
+            self._drop_ghost(change, place, labels[place] == label, moving, edges)
         return ghosts
 
     def _drop_ghost(
-        self, change: Change, place: tuple[slice, slice], inside: Mask, moving: Mask, gone: Floats32
+        self, change: Change, place: tuple[slice, slice], inside: Mask, moving: Mask, edges: Floats32
     ) -> bool:
         area = np.count_nonzero(inside)
-        still = np.count_nonzero(moving[place] & inside) < GHOST_MOVES * area
-        ghost = area >= GHOST_LEAST_PX and still and gone[place].sum() < 0
-        if ghost:
+        if area < GHOST_LEAST_PX or np.count_nonzero(moving[place] & inside) > GHOST_MOVES * area:
+            return False
+        now, before = edges[:, *place].sum(axis=(1, 2))
+        if now < GHOST_EDGES * before:
             self._mean[:, *place][:, inside] = change.planes[:, *place][:, inside]
-        return bool(ghost)
+            return True
+        self._doubtful[place] |= inside & (now < DOUBT_EDGES * before)
+        return False
 
     def _sample(self, planes: Bytes, now_s: float) -> None:
         self._samples.append(planes)
         self._sampled_s = now_s
         count = len(self._samples)
-        if count % MEDIAN_EVERY == 0:
+        if count >= FIRST_SAMPLES and count % MEDIAN_EVERY == 0:
             self._mean = np.partition(np.stack(self._samples), count // 2, axis=0)[count // 2].astype(
                 np.float32
             )
@@ -153,8 +159,11 @@ def _is_shadow(now: Floats32, expected: Floats32, noise: Floats32) -> Mask:
     return np.asarray(dark & (tint < SHADOW_TINT * before / 3 + 2 * noise))
 
 
-def _edges(grey: Floats32) -> Floats32:
-    return np.asarray(cv2.magnitude(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)))
+def _edges(planes: Floats32) -> Floats32:
+    """Give how fast the colour changes at each pixel, (3, h, w) -> (h, w)."""
+    across = sum(np.abs(cv2.Sobel(plane, cv2.CV_32F, 1, 0)) for plane in planes)
+    down = sum(np.abs(cv2.Sobel(plane, cv2.CV_32F, 0, 1)) for plane in planes)
+    return np.asarray(across + down, dtype=np.float32)
 
 
 def _light(planes: Bytes, mean: Floats32) -> Floats32:

@@ -20,12 +20,12 @@ Index = NDArray[np.intp]
 Place = tuple[slice, slice]
 
 # what a pixel speaks for somebody, in steps of a level
-BACKGROUND, SHADOW, EXPLAINED, LIMB, FOREGROUND = 0, 9, 8, 14, 18
+BACKGROUND, EXPLAINED, SHADOW, LIMB, FOREGROUND = 0, 5, 7, 11, 15
 LEVELS = FOREGROUND - EXPLAINED  # of evidence 1
-RIM_WEIGHT = 0.25
+RIM_WEIGHT = 0.2
 WEIGHTS = np.array([1.0] * len(BODY) + [-RIM_WEIGHT] * len(RIM), np.float32)
 LIMB_REACH = 0.25  # beside somebody found, share of the width: it may be an arm, or a neighbour
-NEW_FILL = 0.15  # mean evidence over a body that is worth a person
+NEW_FILL = 0.12  # mean evidence over a body that is worth a person
 KEEP_FILL = 0.05  # and one who was there before
 MOST_PEOPLE = 60
 SWEEPS = 1
@@ -40,6 +40,7 @@ LEAST_LINE = 0.1  # foreground in a line, share of the shape's size across
 HIDDEN = 0.15  # share of a line that belongs to somebody else
 HIDDEN_BAND = 0.08  # share of the size beyond an end that is looked at for it
 CLOTH_GAP = 0.12  # share of the size that has to be missing before cloth like the floor is believed in
+SIGN_OF_SHORT = np.array([1, 1, -1, -1])
 FREE = -1  # owner of a pixel: nobody
 
 
@@ -237,12 +238,13 @@ def tighten(shapes: Shapes, index: Index, sure: Mask, shadow: Mask) -> Floats32:
             owner[top:bottom, left:right] = k
     # what looks like a shadow within a body may be cloth of the floor's colour
     cloth = sure | (shadow & (owner != FREE))
-    boxes = shapes.box[index]  # a copy
-    for k, box in enumerate(boxes):
-        tight = _tighten(box, k, owner, sure)
-        size = np.tile(box[2:] - box[:2], 2)
-        missing = np.abs(tight - box) > CLOTH_GAP * size
-        boxes[k] = np.where(missing, _tighten(box, k, owner, cloth), tight) if missing.any() else tight
+    boxes = np.zeros((len(index), 4), np.float32)
+    for k, box in enumerate(shapes.box[index]):
+        ends = _tighten(box, k, owner, sure)
+        for believed in (_tighten(box, k, owner, cloth), box):
+            short = SIGN_OF_SHORT * (ends - box) > CLOTH_GAP * np.tile(box[2:] - box[:2], 2)
+            ends = np.where(short, believed, ends)
+        boxes[k] = ends
     return boxes
 
 

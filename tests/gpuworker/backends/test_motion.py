@@ -155,7 +155,7 @@ def test_small_things_are_nobody():
 def test_walker_who_is_there_from_the_first_frame_is_soon_found():
     walk = [picture((-3.0 + 0.13 * i, 8.0)) for i in range(45)]
     found = watch([image for image, _ in walk], empty_s=0)
-    for (_, truth), one in zip(walk[15:], found[15:], strict=True):
+    for (_, truth), one in zip(walk[20:], found[20:], strict=True):
         assert len(one) == 1
         assert iou(truth, one.xyxy)[0, 0] > 0.5
 

@@ -1,21 +1,16 @@
-/* Runs before the first paint, hence a classic script: the stored choice, or what the system prefers. */
+/* Runs before the first paint, hence a classic script: the stored choice, or dark, the look SpotOn is known by. */
 (() => {
   "use strict";
   const root = document.documentElement;
-  const system = matchMedia("(prefers-color-scheme: light)");
 
   const stored = () => {
     try {
       return localStorage.getItem("spoton-theme");
     } catch {
-      return null; // storage is blocked: the system's preference holds
+      return null; // storage is blocked
     }
   };
-  const apply = () => {
-    root.dataset.theme = stored() ?? (system.matches ? "light" : "dark");
-  };
-  apply();
-  system.addEventListener("change", apply);
+  root.dataset.theme = stored() ?? "dark";
 
   document.addEventListener("click", (event) => {
     if (!event.target.closest("[data-theme-toggle]")) return;

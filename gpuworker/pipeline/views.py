@@ -19,6 +19,7 @@ Bools = NDArray[np.bool_]
 
 STATE = 5  # x, y, vx, vy, height
 MEASURED = 3  # u_mid, v_bottom, v_top
+UNCORRELATED = np.eye(MEASURED)
 MIN_DEPTH = 1e-3  # of the camera's scale: behind it there is no picture
 NOWHERE_PX = 1e7
 PERSON_ASPECT = 0.42  # width over height of a standing person's box
@@ -102,34 +103,29 @@ def look(
     Source: Hartley & Zisserman, Multiple View Geometry, 2nd ed., eq. 6.2; first-order error propagation 5.6.
     """
     xy = state[..., :2] + state[..., 2:4] * dt_s[..., None]
-    height = state[..., 4]
     foot = (projection[..., :2] @ xy[..., None])[..., 0] + projection[..., 3]  # (..., 3)
-    head = foot + projection[..., 2] * height[..., None]
+    head = foot + projection[..., 2] * state[..., 4:]
     valid = (foot[..., 2] > MIN_DEPTH) & (head[..., 2] > MIN_DEPTH)
-    foot_px, foot_jac = _pixel(projection, foot, valid)
-    head_px, head_jac = _pixel(projection, head, valid)
-    lean = head_px - foot_px
+    ends = _ends(projection, foot, head, valid)
+    lean = ends[..., 1, :, 3] - ends[..., 0, :, 3]
     size = np.hypot(lean[..., 0], lean[..., 1])
     # without heights: the size that an upright person has beside the scale of the floor around it
-    across = np.hypot(foot_jac[..., 0, 0], foot_jac[..., 0, 1])
+    across = np.hypot(ends[..., 0, 0, 0], ends[..., 0, 0, 1])
     size = np.maximum(np.where(sees_height, size, across * settings.height_m), MIN_SIZE_PX)
-    z = np.stack([(foot_px[..., 0] + head_px[..., 0]) / 2, foot_px[..., 1], head_px[..., 1]], axis=-1)
+    edges = np.empty((*size.shape, MEASURED, 4))  # of the box; columns as in the ends
+    edges[..., 0, :] = (ends[..., 0, 0, :] + ends[..., 1, 0, :]) / 2
+    edges[..., 1:, :] = ends[..., 1, :]
+    z, by_place = edges[..., 3], edges[..., :2]
     z[..., 2] = np.where(sees_height, z[..., 2], z[..., 1] - size)
-    jacobian = np.zeros((*z.shape, STATE))
-    by_place = jacobian[..., :2]
-    by_place[..., 0, :] = (foot_jac[..., 0, :2] + head_jac[..., 0, :2]) / 2
-    by_place[..., 1, :] = foot_jac[..., 1, :2]
-    by_place[..., 2, :] = head_jac[..., 1, :2]
-    jacobian[..., 2:4] = by_place * dt_s[..., None, None]
-    jacobian[..., 0, 4] = head_jac[..., 0, 2] / 2
-    jacobian[..., 2, 4] = head_jac[..., 1, 2]
+    box = _box(z, size)
+    z[~valid], box[~valid] = NOWHERE_PX, np.nan
     return Look(
-        z=np.where(valid[..., None], z, NOWHERE_PX),
-        jacobian=jacobian,
+        z=z,
+        jacobian=np.concatenate([by_place, by_place * dt_s[..., None, None], edges[..., 2:3]], axis=-1),
         noise=_noise(size, by_place, settings),
         size_px=size,
         depth=np.where(valid, foot[..., 2], np.inf),
-        box=_box(z, size, valid),
+        box=box,
     )
 
 
@@ -145,24 +141,37 @@ def look_at(views: Views, camera: Ints, dt_s: Floats, state: Floats, settings: T
     )
 
 
-def _pixel(projection: Floats, point: Floats, valid: Bools) -> tuple[Floats, Floats]:
-    """Give (..., 2) px and (..., 2, 3) derivatives by x, y, z; zeros behind the camera."""
-    w = np.where(valid, point[..., 2], 1.0)[..., None]
-    px = np.where(valid[..., None], point[..., :2] / w, 0.0)
-    jac = (projection[..., :2, :3] - px[..., :, None] * projection[..., 2:3, :3]) / w[..., None]
-    return px, np.where(valid[..., None, None], jac, 0.0)
+def _ends(projection: Floats, foot: Floats, head: Floats, valid: Bools) -> Floats:
+    """Give (foot or head, u or v) in the picture, (..., 2, 2, 4): derivatives by x, y and height, and the px.
+
+    All zero behind the camera.
+    """
+    point = np.empty((*valid.shape, 2, 3))
+    point[..., 0, :], point[..., 1, :] = foot, head
+    point[~valid] = 1.0
+    w = point[..., 2, None, None]  # (..., 2, 1, 1)
+    ends = np.empty((*valid.shape, 2, 2, 4))
+    px = ends[..., 3]
+    px[...] = point[..., :2] / w[..., 0]
+    ends[..., :3] = projection[..., None, :2, :3] - px[..., None] * projection[..., None, 2:3, :3]
+    ends[..., :3] /= w
+    ends[..., 0, :, 2] = 0.0  # the foot stays where it is, however tall the person
+    ends[~valid] = 0.0
+    return ends
 
 
 def _noise(size: Floats, by_place: Floats, s: TrackerSettings) -> Floats:
     share = np.array([s.mid_noise, s.bottom_noise, s.top_noise])
     variance = (share * size[..., None]) ** 2 + s.pixel_noise_px**2  # (..., 3)
     return np.asarray(
-        variance[..., None] * np.eye(MEASURED) + s.floor_noise_m**2 * by_place @ np.swapaxes(by_place, -1, -2)
+        variance[..., None] * UNCORRELATED + s.floor_noise_m**2 * by_place @ np.swapaxes(by_place, -1, -2)
     )
 
 
-def _box(z: Floats, size: Floats, valid: Bools) -> Floats:
+def _box(z: Floats, size: Floats) -> Floats:
     half = size * PERSON_ASPECT / 2
-    top, bottom = np.minimum(z[..., 1], z[..., 2]), np.maximum(z[..., 1], z[..., 2])
-    box = np.stack([z[..., 0] - half, top, z[..., 0] + half, bottom], axis=-1)
-    return np.where(valid[..., None], box, np.nan)
+    box = np.empty((*size.shape, 4))
+    box[..., 0], box[..., 2] = z[..., 0] - half, z[..., 0] + half
+    box[..., 1] = np.minimum(z[..., 1], z[..., 2])
+    box[..., 3] = np.maximum(z[..., 1], z[..., 2])
+    return box

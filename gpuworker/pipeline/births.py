@@ -125,7 +125,7 @@ def _fit_alone(left: Leftover, valid: Bools, settings: TrackerSettings) -> tuple
     usable = np.isfinite(start).all(axis=1) & valid[:, MID] & valid[:, 1:].any(axis=1)
     prior = np.where(usable[:, None], start, 0.0)
     inverse = prior_inverse(n, settings)
-    mean, covariance = prior, kalman.invert(inverse)
+    mean = prior
     for _ in range(ITERATIONS):
         seen = look(left.projection, left.sees_height, mean, left.dt_s, settings)
         residual = left.z - seen.z
@@ -180,6 +180,8 @@ def pair(left: Leftover, seeds: Seeds, settings: TrackerSettings) -> Pairs:
     """Compare each seed with the leftover boxes of the other frames."""
     near = _near(left, seeds)
     i, j = np.nonzero(near)
+    if len(i) == 0:
+        return Pairs(i, j, np.zeros(0), np.zeros((0, MEASURED), dtype=bool))
     mean, covariance = seeds.mean[i], seeds.covariance[i]
     seen = look(left.projection[j], left.sees_height[j], mean, left.dt_s[j], settings)
     spread = seen.jacobian @ covariance @ np.swapaxes(seen.jacobian, 1, 2) + seen.noise
@@ -305,6 +307,9 @@ def _fuse(
     left: Leftover, seeds: Seeds, members: list[list[int]], logits: list[float], settings: TrackerSettings
 ) -> Births:
     """Estimate each new person from all boxes together, by Gauss-Newton."""
+    if not members:
+        none = np.zeros(0, dtype=np.int64)
+        return Births(np.zeros((0, STATE)), np.zeros((0, STATE, STATE)), np.zeros(0), none, none)
     box = np.array([b for group in members for b in group], dtype=np.int64)
     birth = np.array([k for k, group in enumerate(members) for _ in group], dtype=np.int64)
     first = np.array([group[0] for group in members], dtype=np.int64)
@@ -312,7 +317,6 @@ def _fuse(
     inverse = prior_inverse(len(members), settings)
     prior = mean.copy()
     prior[:, 2:4], prior[:, 4] = 0.0, settings.height_m
-    covariance = kalman.invert(inverse)
     valid = seeds.valid[box]
     for _ in range(ITERATIONS):
         seen = look(left.projection[box], left.sees_height[box], mean[birth], left.dt_s[box], settings)

@@ -145,6 +145,12 @@ def numbers_reserve(*, name: str, count: int) -> range:
     return range(end - count, end)
 
 
+def numbers_return(*, name: str, unused: range) -> bool:
+    """Put the end of a block that nobody has seen back, unless others took numbers since; say whether it is back."""
+    counter = Counter.objects.filter(name=name, next_value=unused.stop)
+    return bool(unused) and counter.update(next_value=unused.start) == 1
+
+
 def history_expire(*, now: datetime) -> int:
     """Delete what is older than each environment keeps, in short transactions; give the number of rows."""
     deleted = 0

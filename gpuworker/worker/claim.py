@@ -102,6 +102,7 @@ class Claim:
         logger.info("Cameras or zones of session %s changed: built anew", self.session)
         run, self.run = self.run, None
         run.close(farewell=False)
+        run.hand_back_numbers()
         run.states.switch_off()
         run.states.save()
         self._reported = ActualState.STARTING
@@ -139,6 +140,7 @@ class Claim:
             run, self.run = self.run, None
         if run is not None:
             run.close(farewell=farewell)
+            run.hand_back_numbers()
             if farewell:
                 run.states.save()
 

@@ -4,7 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from tracking.services import numbers_reserve
+from tracking.services import numbers_reserve, numbers_return
 
 WAIT_S = 0.1
 
@@ -60,3 +60,17 @@ class NumberSupply:
         with self._filled:
             self._numbers.extend(block)
             self._filled.notify_all()
+
+    def hand_back(self) -> None:
+        """Put the numbers that were not used back, where no other worker took later ones.
+
+        Raises:
+            DatabaseError: the database is away; the numbers are never used.
+        """
+        with self._filled:
+            unused = list(self._numbers)
+            self._numbers.clear()
+        if unused:
+            # the last block alone is sure to end where the counter stands
+            first = next(i for i in range(len(unused)) if unused[-1] - unused[i] == len(unused) - 1 - i)
+            numbers_return(name=self._name, unused=range(unused[first], unused[-1] + 1))

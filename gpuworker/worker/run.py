@@ -24,8 +24,9 @@ from tracking.models import TrackingSession
 
 logger = logging.getLogger(__name__)
 
-PERSON_BLOCK = 20
-TRACK_BLOCK = 200
+# how many newcomers a database that is away is outlived by; what is left over goes back at the end
+PERSON_BLOCK = 200
+TRACK_BLOCK = 2000
 LETTING_GO_S = 1.5  # of all cameras; a read that hangs longer is left behind
 
 
@@ -76,7 +77,7 @@ class SessionRun:
         self.started_at = parts.clock()
         self._sizes = {camera.key: (camera.width, camera.height) for camera in cameras}
         site, problems = site_of(session.environment)
-        tracks, persons = _supplies(session.environment_id, stopped)
+        self._supplies = tracks, persons = _supplies(session.environment_id, stopped)
         self._pipeline = parts.make_pipeline(site, tracks, persons)
         self.board = _board(session, keys, span_s=parts.meter_span_s)
         self.rows = RowsSink(
@@ -170,6 +171,15 @@ class SessionRun:
             self.states.switch_off()
         self.rows.close()
         self.live.close(farewell=farewell)
+
+    def hand_back_numbers(self) -> None:
+        """Put the numbers that nobody has seen back.
+
+        Raises:
+            DatabaseError: the database is away; the numbers are never used.
+        """
+        for supply in self._supplies:
+            supply.hand_back()
 
     def _happen(self, event: Event) -> None:
         self.rows.put_event(event)

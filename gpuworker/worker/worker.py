@@ -63,6 +63,7 @@ class Worker:
         self._is_stopping = False
         self._is_asking = False  # while the database thinks about an answer, leases are taken to be good
         self._is_database_away = False
+        self._is_stuck = False
         self._beat_s = time.monotonic()
 
     def stop(self) -> None:
@@ -107,8 +108,10 @@ class Worker:
 
     def attend(self, now: datetime) -> None:
         """Renew what is held, obey what is asked, and claim what is free; nothing while the loop is stuck."""
-        if time.monotonic() - self._beat_s > STUCK_S:
-            logger.error("The loop is stuck: its sessions are left to other workers")
+        was_stuck, self._is_stuck = self._is_stuck, time.monotonic() - self._beat_s > STUCK_S
+        if self._is_stuck:
+            if not was_stuck:
+                logger.error("The loop is stuck: its sessions are left to other workers")
             return
         self._is_asking = True
         try:

@@ -16,6 +16,7 @@ from tracking.services import (
     SessionOpen,
     leases_expire,
     numbers_reserve,
+    numbers_return,
     session_ask,
     session_claim,
     session_release,
@@ -224,6 +225,14 @@ class TestNumbers:
 
     def test_no_numbers_are_none(self):
         assert list(numbers_reserve(name="person", count=0)) == []
+
+    def test_last_numbers_can_be_returned(self):
+        numbers_reserve(name="person", count=10)
+        assert numbers_return(name="person", unused=range(6, 11))
+        assert numbers_reserve(name="person", count=1) == range(6, 7)
+        assert not numbers_return(name="person", unused=range(3, 5))
+        assert not numbers_return(name="person", unused=range(7, 7))
+        assert numbers_reserve(name="person", count=1) == range(7, 8)
 
 
 class TestNumbersOfAnyCount(TestCase):

@@ -57,3 +57,32 @@ def test_supplies_of_two_workers_share_no_number():
     second.refill()
     assert [first(), second(), first()] == [1, 4, 2]
     assert Counter.objects.get(name="tracks").next_value == 7
+
+
+@pytest.mark.django_db
+def test_numbers_left_over_are_handed_back():
+    supply = NumberSupply("tracks", block=4)
+    supply.refill()
+    assert [supply(), supply()] == [1, 2]
+    supply.refill()
+    supply.hand_back()
+    assert Counter.objects.get(name="tracks").next_value == 3
+    supply.hand_back()
+    supply.refill()
+    assert supply() == 3
+
+
+@pytest.mark.django_db
+def test_numbers_before_those_of_another_worker_stay_unused():
+    first, second = (NumberSupply("tracks", block=3) for _ in range(2))
+    first.refill()
+    second.refill()
+    first.hand_back()
+    assert Counter.objects.get(name="tracks").next_value == 7
+    assert [second(), second()] == [4, 5]
+    first.refill()
+    assert [first() for _ in range(3)] == [7, 8, 9]
+    first.refill()
+    second.hand_back()
+    first.hand_back()
+    assert Counter.objects.get(name="tracks").next_value == 10

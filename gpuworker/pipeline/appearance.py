@@ -17,7 +17,7 @@ MIN_STD = 0.05  # of similarities: narrower than this is too good to be true
 
 def unit(vectors: Floats) -> Floats:
     """Scale vectors (..., d) to unit length; a vector of zeros becomes NaN."""
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    length = np.sqrt(np.vecdot(vectors, vectors))[..., None]
     return np.asarray(vectors / np.where(length > 0, length, np.nan))
 
 

@@ -21,6 +21,9 @@ Bools = NDArray[np.bool_]
 
 LOG_2PI = float(np.log(2 * np.pi))
 BITS = np.array([1, 2, 4])
+MASKS: Bools = (np.arange(8)[:, None] & BITS) != 0
+"""(8, 3): the components that each sum of bits stands for."""
+
 MIN_BOX_SHARE = 0.2  # a box lower than this share of the person is no view of the person
 UNCERTAIN_SIDE = 2.5  # standard deviations that a hidden edge may lie on the wrong side
 
@@ -58,14 +61,14 @@ def fit(
     """
     innovation = measured.z[:, None, :] - predicted  # (d, t, 3)
     used = HYPOTHESES & measured.valid[:, None, :]  # (d, 3 hypotheses, 3 components)
-    codes, which = np.unique(used @ BITS, return_inverse=True)
-    masks = np.not_equal(codes[:, None] & BITS, 0)  # (k, 3)
-    ratio = _log_ratio(np.asarray(masks), innovation, covariance, size_px, picture_px, settings)  # (k, d, t)
-    score = ratio[which.reshape(used.shape[:2]), np.arange(len(measured))[:, None]]  # (d, 3, t)
+    codes = used @ BITS  # (d, 3 hypotheses)
+    present = np.bincount(codes.ravel(), minlength=len(MASKS)) > 0
+    ratio = _log_ratio(MASKS[present], innovation, covariance, size_px, picture_px, settings)  # (k, d, t)
+    which = (np.cumsum(present) - 1)[codes]
+    score = ratio[which, np.arange(len(measured))[:, None]]  # (d, 3, t)
     score = np.swapaxes(score, 1, 2) + log_prior  # (d, t, 3)
     score[~_plausible(measured, innovation, covariance, size_px)] = -np.inf
-    best = np.argmax(score, axis=2)
-    return Fit(np.take_along_axis(score, best[..., None], axis=2)[..., 0], best)
+    return Fit(score.max(axis=2), score.argmax(axis=2))
 
 
 def _plausible(measured: Measured, innovation: Floats, covariance: Floats, size_px: Floats) -> Bools:

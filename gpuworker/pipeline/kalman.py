@@ -47,11 +47,13 @@ def information(
         residual: (n, m) measured minus predicted.
         measured: (n, m) which components were measured; the others tell nothing.
     """
+    # where nothing was measured, neither side of the inverse lets anything through
     both = measured[:, :, None] & measured[:, None, :]
-    weight = np.where(both, np.linalg.inv(np.where(both, noise, np.eye(noise.shape[-1]))), 0.0)
-    gain = np.swapaxes(jacobian, 1, 2) @ weight  # (n, 5, m)
+    weight = np.linalg.inv(np.where(both, noise, np.eye(noise.shape[-1])))
+    told = jacobian * measured[..., None]
+    gain = np.swapaxes(told, 1, 2) @ weight  # (n, 5, m)
     residual = np.where(measured, residual, 0.0)
-    return gain @ jacobian, (gain @ residual[..., None])[..., 0]
+    return gain @ told, (gain @ residual[..., None])[..., 0]
 
 
 def correct(cov_inverse: Floats, matrix: Floats, vector: Floats) -> tuple[Floats, Floats]:

@@ -79,7 +79,8 @@ class Matcher:
         self._confidence = np.zeros((frames, tracks))
         self._outside = np.full((frames, tracks, MEASURED), np.nan)
         self._outside_variance = np.full((frames, tracks, MEASURED), np.nan)
-        self._hypothesis = np.zeros((frames, tracks), dtype=np.int64)
+        self._z = np.zeros((frames, tracks, MEASURED))
+        self._valid = np.zeros((frames, tracks, MEASURED), dtype=bool)
         self._inverse = kalman.invert(scene.covariance)
         self._matrix = np.zeros((frames, tracks, STATE, STATE))
         self._vector = np.zeros((frames, tracks, STATE))
@@ -87,15 +88,12 @@ class Matcher:
 
     def run(self, passes: int) -> Match:
         """Match all frames, each against what the prediction and all other frames say."""
-        for number in range(passes):
+        for _ in range(passes):
             for frame in range(len(self._scene.camera)):
                 self._match(frame)
-            if number + 1 < passes:
-                shift, _ = self._correct(self._matrix.sum(axis=0), self._vector.sum(axis=0))
-                self._linearise(self._scene.mean + shift)
-        shift, _ = self._correct(self._matrix.sum(axis=0), self._vector.sum(axis=0))
-        self._linearise(self._scene.mean + shift)
-        shift, covariance = self._correct(self._matrix.sum(axis=0), self._vector.sum(axis=0))
+            shift, _ = self._correct()
+            self._linearise(self._scene.mean + shift)
+        shift, covariance = self._correct()
         return Match(
             box=self._box,
             fit=self._fit,
@@ -106,8 +104,9 @@ class Matcher:
             covariance=covariance,
         )
 
-    def _correct(self, matrix: Floats, vector: Floats) -> tuple[Floats, Floats]:
-        return kalman.correct(self._inverse, matrix, vector)
+    def _correct(self) -> tuple[Floats, Floats]:
+        """Give the shift of the prediction and the covariance with all that the matched boxes tell."""
+        return kalman.correct(self._inverse, self._matrix.sum(axis=0), self._vector.sum(axis=0))
 
     def _linearise(self, at: Floats) -> None:
         """Take derivatives at states (t, 5); shifts stay relative to the prediction."""
@@ -119,30 +118,23 @@ class Matcher:
         if len(frame):
             self._inform(frame, track)
 
-    def _inform(self, frame: Ints, track: Ints) -> None:
+    def _inform(self, frame: Ints | int, track: Ints) -> None:
         """Work out what matched pairs (m,) tell about their tracks."""
-        z, valid = np.zeros((len(frame), MEASURED)), np.zeros((len(frame), MEASURED), dtype=bool)
-        for f in np.unique(frame):
-            at = np.flatnonzero(frame == f)
-            boxes = self._box[f, track[at]]
-            z[at], valid[at] = self._scene.measured[f].z[boxes], self._scene.measured[f].valid[boxes]
-        valid &= HYPOTHESES[self._hypothesis[frame, track]]
         self._matrix[frame, track], self._vector[frame, track] = kalman.information(
             self._look.jacobian[frame, track],
             self._look.noise[frame, track],
-            z - self._predicted[frame, track],
-            valid,
+            self._z[frame, track] - self._predicted[frame, track],
+            self._valid[frame, track],
         )
 
     def _match(self, f: int) -> None:
         """Match one frame against the prediction and all other frames."""
         measured, s = self._scene.measured[f], self._settings
-        others = np.arange(len(self._scene.camera)) != f
         self._box[f], self._fit[f], self._confidence[f] = -1, 0.0, 0.0
-        self._matrix[f], self._vector[f] = 0.0, 0.0
+        self._matrix[f], self._vector[f] = 0.0, 0.0  # what is left is of the others
         if len(measured) == 0:
             return
-        shift, covariance = self._correct(self._matrix[others].sum(axis=0), self._vector[others].sum(axis=0))
+        shift, covariance = self._correct()
         jacobian = self._look.jacobian[f]
         predicted = self._predicted[f] + (jacobian @ shift[..., None])[..., 0]
         spread = jacobian @ covariance @ np.swapaxes(jacobian, 1, 2) + self._look.noise[f]
@@ -166,6 +158,7 @@ class Matcher:
         self._outside_variance[f, track] = np.diagonal(spread[track], axis1=1, axis2=2)
         self._fit[f, track] = evidence[row, track]
         self._confidence[f, track] = measured.evidence[row]
-        self._hypothesis[f, track] = found.hypothesis[row, track]
+        self._z[f, track] = measured.z[row]
+        self._valid[f, track] = measured.valid[row] & HYPOTHESES[found.hypothesis[row, track]]
         if len(row):
-            self._inform(np.full(len(row), f), track)
+            self._inform(f, track)

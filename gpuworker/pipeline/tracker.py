@@ -61,6 +61,7 @@ class _Tick:
         elapsed_s: (f,) since the camera's frame before.
         measured: boxes.
         looks: embeddings of each frame's boxes (n, d), comparable between cameras, NaN for none.
+        alike: similarity of each frame's boxes to the tracks (n, t), NaN where a look is not known.
         clean: (n,) which boxes of each frame show one person only.
     """
 
@@ -70,6 +71,7 @@ class _Tick:
     elapsed_s: Floats
     measured: tuple[Measured, ...]
     looks: tuple[Floats, ...]
+    alike: tuple[Floats, ...]
     clean: tuple[Bools, ...]
 
 
@@ -175,6 +177,7 @@ class FloorTracker:
             elapsed_s=np.array(elapsed, dtype=np.float64),
             measured=tuple(measured),
             looks=tuple(looks),
+            alike=self._similarities(looks),
             clean=tuple(clean),
         )
 
@@ -186,14 +189,13 @@ class FloorTracker:
         shares = visibility(seen, seen, t.logit > 0, self._views.picture[tick.camera])
         had = t.had[:, tick.camera].T  # (f, t)
         detection = self._detectability.probability(tick.camera, shares, had)
-        similarity = [self._similarity(looks) for looks in tick.looks]
         scene = Scene(
             views=self._views,
             camera=tick.camera,
             dt_s=tick.dt_s,
             measured=tick.measured,
             appearance=tuple(
-                self._likelihood.evidence(alike, self._appearance.limit) for alike in similarity
+                self._likelihood.evidence(alike, self._appearance.limit) for alike in tick.alike
             ),
             mean=t.mean,
             covariance=t.covariance,
@@ -203,12 +205,14 @@ class FloorTracker:
         )
         return scene, np.where(shares.inside > INSIDE, shares.body, np.nan), detection
 
-    def _similarity(self, looks: Floats) -> Floats:
-        """Give the similarity of boxes to tracks (d, t); NaN where a look is not known."""
-        known = self._tracks.look
-        if looks.shape[1] != known.shape[1] or looks.shape[1] == 0:
-            return np.full((len(looks), len(known)), np.nan)
-        return np.asarray(looks @ unit(known).T)
+    def _similarities(self, looks: Sequence[Floats]) -> tuple[Floats, ...]:
+        """Give the similarity of each frame's boxes to the tracks (n, t); NaN where a look is not known."""
+        known = unit(self._tracks.look)
+        d = known.shape[1]
+        unknown = np.full(len(known), np.nan)
+        return tuple(
+            rows @ known.T if rows.shape[1] == d > 0 else np.tile(unknown, (len(rows), 1)) for rows in looks
+        )
 
     def _learn_looks(self, tick: _Tick, match: Match) -> None:
         """Learn what people look like, and what similarities mean."""
@@ -218,13 +222,12 @@ class FloorTracker:
         for f, looks in enumerate(tick.looks):
             if looks.shape[1] == 0:
                 continue
-            alike = self._similarity(looks)
             track = np.flatnonzero(match.box[f] >= 0)
             box = match.box[f, track]
             good = tick.clean[f][box] & np.isfinite(looks[box]).all(axis=1)
             track, box = track[good], box[good]
             own = np.eye(len(track), dtype=bool)
-            pairs = alike[np.ix_(box, track)]
+            pairs = tick.alike[f][box[:, None], track]
             self._likelihood.learn(pairs[own], same=True)
             self._likelihood.learn(pairs[~own], same=False)
             look[track] = look[track] * (1 - 1 / self._appearance.look_memory) + looks[box]

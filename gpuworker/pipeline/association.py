@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from gpuworker.pipeline.kalman import invert3
 from gpuworker.pipeline.observation import BOTTOM, FEET_HIDDEN, HYPOTHESES, MID, TOP, TOP_CUT, Measured
 from gpuworker.pipeline.settings import TrackerSettings
 from gpuworker.pipeline.views import MEASURED
@@ -92,11 +93,12 @@ def _log_ratio(
     """Give the log likelihood ratio (k, d, t) by the components in each mask (k, 3); -inf outside the gate."""
     both = (masks[:, :, None] & masks[:, None, :])[:, None]  # (k, 1, 3, 3)
     part = np.where(both, covariance, np.eye(MEASURED))  # (k, t, 3, 3)
-    weight = np.where(both, np.linalg.inv(part), 0.0)
+    inverse, determinant = invert3(part)
+    weight = np.where(both, inverse, 0.0)
     off = np.swapaxes(innovation, 0, 1)  # (t, d, 3)
-    distance2 = np.swapaxes(((off @ weight) * off).sum(axis=-1), 1, 2)  # (k, d, t)
+    distance2 = np.swapaxes(np.vecdot(off @ weight, off), 1, 2)  # (k, d, t)
     constant = clutter_volume(masks[:, None], size_px, picture_px, settings)  # (k, t)
-    constant -= 0.5 * (masks.sum(axis=1)[:, None] * LOG_2PI + np.log(np.linalg.det(part)))
+    constant -= 0.5 * (masks.sum(axis=1)[:, None] * LOG_2PI + np.log(determinant))
     placed = np.any(masks[:, 1:], axis=1, keepdims=True)[..., None]  # (k, 1, 1)
     return np.where(
         (distance2 <= settings.gate_chi2) & placed, constant[:, None, :] - 0.5 * distance2, -np.inf
@@ -113,10 +115,9 @@ def clutter_volume(
 
     They lie anywhere in the picture, with a height like that of a person there.
     """
-    volume = np.where(measured[..., MID], np.log(picture_px[0]), 0.0)
-    volume = volume + np.where(measured[..., 1:].any(axis=-1), np.log(picture_px[1]), 0.0)
-    volume = volume + np.where(measured[..., 1:].all(axis=-1), np.log(size_px), 0.0)
-    return np.asarray(volume - np.log(settings.clutter_per_frame))
+    bottom, top = measured[..., BOTTOM], measured[..., TOP]
+    volume = measured[..., MID] * np.log(picture_px[0]) + (bottom | top) * np.log(picture_px[1])
+    return np.asarray(volume + (bottom & top) * np.log(size_px) - np.log(settings.clutter_per_frame))
 
 
 def assign(score: Floats) -> Ints:

@@ -5,10 +5,20 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+CYCLE = np.array([0, 1, 2, 0, 1])
+
 
 def invert(matrices: Floats) -> Floats:
     """Give the inverses of matrices (..., k, k)."""
     return np.asarray(np.linalg.inv(matrices), dtype=np.float64)
+
+
+def invert3(matrices: Floats) -> tuple[Floats, Floats]:
+    """Give the inverses of matrices (..., 3, 3) and their determinants (...), by cofactors."""
+    m = matrices[..., CYCLE[:, None], CYCLE]  # (..., 5, 5): rows and columns go round
+    cofactors = m[..., 1:4, 1:4] * m[..., 2:, 2:] - m[..., 1:4, 2:] * m[..., 2:, 1:4]
+    determinant = np.vecdot(m[..., 0, :3], cofactors[..., 0, :])
+    return np.swapaxes(cofactors, -1, -2) / determinant[..., None, None], determinant
 
 
 def transition(dt_s: float) -> Floats:

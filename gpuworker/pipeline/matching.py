@@ -52,7 +52,7 @@ class Match:
         box: (f, t) index of the box that shows the track, -1 for none.
         fit: (f, t) what place and look of that box say for the person, nats; 0 without one.
         confidence: (f, t) what its confidence says.
-        outside: (f, t, 3) box that the other frames and the prediction say, NaN for no match.
+        outside: (f, t, 3) box that the other frames and the prediction say, NaN in a frame without boxes.
         outside_variance: (f, t, 3) of that box with its own noise, px^2.
         mean, covariance: of the tracks with everything taken in.
     """
@@ -153,9 +153,8 @@ class Matcher:
         row = np.flatnonzero(column >= 0)
         track = column[row]
         self._box[f, track] = row
-        self._outside[f] = self._outside_variance[f] = np.nan
-        self._outside[f, track] = predicted[track]
-        self._outside_variance[f, track] = np.diagonal(spread[track], axis1=1, axis2=2)
+        self._outside[f] = predicted
+        self._outside_variance[f] = np.diagonal(spread, axis1=1, axis2=2)
         self._fit[f, track] = evidence[row, track]
         self._confidence[f, track] = measured.evidence[row]
         self._z[f, track] = measured.z[row]

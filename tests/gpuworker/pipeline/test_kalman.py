@@ -92,3 +92,12 @@ def test_predict_twice_is_predict_once():
     twice = kalman.predict(*kalman.predict(mean, cov, 0.3, 0.2), 0.7, 0.2)
     np.testing.assert_allclose(once[0], twice[0], atol=1e-9)
     np.testing.assert_allclose(once[1], twice[1], atol=1e-9)
+
+
+def test_inverse_by_cofactors_is_the_inverse():
+    matrices = np.array(
+        [[[4.0, 1.0, 0.5], [1.0, 3.0, -2.0], [0.5, -2.0, 6.0]], [[0, 2, 0], [1, 0, 0], [0, 0, 5]]]
+    )
+    inverse, determinant = kalman.invert3(matrices)
+    np.testing.assert_allclose(inverse @ matrices, np.broadcast_to(np.eye(3), (2, 3, 3)), atol=1e-14)
+    np.testing.assert_allclose(determinant, np.linalg.det(matrices))

@@ -79,7 +79,7 @@ class LikelihoodRatio:
         s = self._settings
         if not self.is_learned:
             ratio = np.clip((similarity - s.threshold) * s.cold_slope, 0.0, min(limit, s.cold_limit))
-            return np.asarray(np.nan_to_num(ratio))
+            return np.where(np.isnan(ratio), 0.0, ratio)
         mean = self._moments[:, 1] / self._moments[:, 0]
         std = np.sqrt(np.maximum(self._moments[:, 2] / self._moments[:, 0] - mean**2, MIN_STD**2))
         if mean[1] <= mean[0]:
@@ -87,4 +87,5 @@ class LikelihoodRatio:
         at = np.clip(similarity, mean[0], mean[1])
         same = -0.5 * ((at - mean[1]) / std[1]) ** 2 - np.log(std[1])
         different = -0.5 * ((at - mean[0]) / std[0]) ** 2 - np.log(std[0])
-        return np.asarray(np.nan_to_num(np.clip(same - different, -limit, limit)))
+        ratio = np.clip(same - different, -limit, limit)
+        return np.where(np.isnan(ratio), 0.0, ratio)

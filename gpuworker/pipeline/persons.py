@@ -105,8 +105,10 @@ class Persons:
         s = self._settings
         present = {self._person.get(t) for t in tracks.number.tolist()}
         away = [k for n, k in self._known.items() if n not in present and len(k.looks)]
+        if not away or not rows or tracks.look.shape[1] != away[0].looks.shape[1]:
+            return ()
         known = [i for i in rows if np.linalg.norm(tracks.look[i]) >= s.min_looks]
-        if not away or not known or tracks.look.shape[1] != away[0].looks.shape[1]:
+        if not known:
             return ()
         similarity = np.array([[float((k.looks @ unit(tracks.look[i])).max()) for k in away] for i in known])
         odds = np.array([[self._place(at, tracks, i, k) for k in away] for i in known])
@@ -157,21 +159,23 @@ class Persons:
 
     def _remember(self, at: datetime, tracks: Tracks) -> None:
         """Note place and looks of those who are here; a look that is new to the person is kept beside the others."""
+        clear = np.linalg.norm(tracks.look, axis=1) >= self._settings.min_looks
+        units = unit(tracks.look)
         for i, track in enumerate(tracks.number.tolist()):
             number = self._person[track]
             before = self._known.get(number)
             looks = (
                 before.looks if before and before.looks.shape[1] == tracks.look.shape[1] else tracks.look[:0]
             )
-            if np.linalg.norm(tracks.look[i]) >= self._settings.min_looks:
-                looks = self._with_look(looks, unit(tracks.look[i]))
+            if clear[i]:
+                looks = self._with_look(looks, units[i])
             self._known[number] = Known(number, track, at, tracks.mean[i, :2].copy(), looks)
 
     def _with_look(self, looks: Floats, look: Floats) -> Floats:
         """Add a prototype, or put it in the place of the one that it is like."""
         s = self._settings
         different = looks[looks @ look < s.same_look]
-        return np.vstack([different, look])[-s.max_looks :]
+        return np.concatenate([different, look[None]])[-s.max_looks :]
 
     def _forget(self, at: datetime, here: set[int]) -> None:
         """Close old decisions, and drop what was too long ago."""

@@ -294,6 +294,8 @@ class FloorTracker:
         prior = s.birth_logit + births.crowding(seeds.mean[:, :2], t.mean[:, :2], s)
         prior = np.where(np.isfinite(seeds.mean).all(axis=1), prior, -np.inf)
         new_people = births.gather(left, seeds, births.pair(left, seeds, s), prior, misses, s)
+        if len(new_people.mean) == 0:
+            return
         now = np.zeros((len(new_people.mean), len(views)), dtype=bool)
         look = np.zeros((len(new_people.mean), t.look.shape[1]))
         for birth, box in zip(new_people.birth, new_people.box, strict=True):
@@ -311,11 +313,14 @@ class FloorTracker:
         apart = t.apart_s.copy()
         for owner in owners:
             shown = owner[owner != NO_ID]
-            apart[np.ix_(shown, shown)] = 0.0
+            apart[shown[:, None], shown] = 0.0
         t = t.with_(apart_s=apart)
         into = survivors(t, s)
         keep = into == np.arange(len(t))
         keep &= (t.logit > s.drop_logit) & (t.unseen_s <= s.coast_s) & np.isfinite(t.mean).all(axis=1)
+        if keep.all():
+            self._tracks = t
+            return
         place = np.where(keep, np.cumsum(keep) - 1, NO_ID)
         moved = np.append(place[into], NO_ID)  # the last one for NO_ID
         for owner in owners:

@@ -131,12 +131,11 @@ def look(
 
 def look_at(views: Views, camera: Ints, dt_s: Floats, state: Floats, settings: TrackerSettings) -> Look:
     """Predict boxes (f, n) of people (n, 5) in frames of cameras (f,) taken ``dt_s`` (f,) after the state."""
-    shape = (len(camera), len(state))
     return look(
         views.projection[camera][:, None],
         views.sees_height[camera][:, None],
-        np.broadcast_to(state, (*shape, STATE)),
-        np.broadcast_to(dt_s[:, None], shape),
+        state[None],
+        dt_s[:, None],
         settings,
     )
 
@@ -163,9 +162,8 @@ def _ends(projection: Floats, foot: Floats, head: Floats, valid: Bools) -> Float
 def _noise(size: Floats, by_place: Floats, s: TrackerSettings) -> Floats:
     share = np.array([s.mid_noise, s.bottom_noise, s.top_noise])
     variance = (share * size[..., None]) ** 2 + s.pixel_noise_px**2  # (..., 3)
-    return np.asarray(
-        variance[..., None] * UNCORRELATED + s.floor_noise_m**2 * by_place @ np.swapaxes(by_place, -1, -2)
-    )
+    sway = s.floor_noise_m * by_place
+    return np.asarray(variance[..., None] * UNCORRELATED + sway @ np.swapaxes(sway, -1, -2))
 
 
 def _box(z: Floats, size: Floats) -> Floats:

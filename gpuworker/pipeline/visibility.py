@@ -47,4 +47,6 @@ def inside_share(box: Floats, picture: Floats) -> Floats:
     """Give the share of boxes (..., 4) that lies in pictures (..., 4), xyxy px; 0 for a box of NaN."""
     low, high = np.maximum(box[..., :2], picture[..., :2]), np.minimum(box[..., 2:], picture[..., 2:])
     size = np.maximum(box[..., 2:] - box[..., :2], 1e-9)
-    return np.asarray(np.nan_to_num(np.prod(np.maximum(high - low, 0.0) / size, axis=-1)))
+    sides = np.maximum(high - low, 0.0) / size
+    share = sides[..., 0] * sides[..., 1]
+    return np.where(np.isnan(share), 0.0, share)

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from gpuworker.pipeline.kalman import invert3
+from gpuworker.pipeline.kalman import IDENTITY, invert3
 from gpuworker.pipeline.observation import BOTTOM, FEET_HIDDEN, HYPOTHESES, MID, TOP, TOP_CUT, Measured
 from gpuworker.pipeline.settings import TrackerSettings
-from gpuworker.pipeline.views import MEASURED
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -92,7 +91,7 @@ def _log_ratio(
 ) -> Floats:
     """Give the log likelihood ratio (k, d, t) by the components in each mask (k, 3); -inf outside the gate."""
     both = (masks[:, :, None] & masks[:, None, :])[:, None]  # (k, 1, 3, 3)
-    part = np.where(both, covariance, np.eye(MEASURED))  # (k, t, 3, 3)
+    part = np.where(both, covariance, IDENTITY)  # (k, t, 3, 3)
     inverse, determinant = invert3(part)
     weight = np.where(both, inverse, 0.0)
     off = np.swapaxes(innovation, 0, 1)  # (t, d, 3)

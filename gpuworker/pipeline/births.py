@@ -20,6 +20,7 @@ Bools = NDArray[np.bool_]
 PLACE_STD_M = 100.0  # before the first box nothing is known of the place
 ITERATIONS = 3
 FEET_HIDDEN_PENALTY = 1.0  # nats by which hidden feet must explain a box better than a whole person
+CROWDING_FLOOR = 1e-4  # chance of a person in the very place of another
 MAX_RANGE_M = 80.0  # a box that would stand further away than this is on the horizon
 
 
@@ -77,6 +78,14 @@ def leftover(
         valid=np.concatenate(valid),
         evidence=np.concatenate(evidence),
     )
+
+
+def best_chance(left: Leftover, settings: TrackerSettings) -> float:
+    """Give log odds that no new person shown by leftover boxes, at least one, can exceed."""
+    s = settings
+    others = len(set(left.frame.tolist())) - 1
+    nobody_near = float(np.log1p(CROWDING_FLOOR))
+    return float(left.evidence.max()) + s.birth_logit + nobody_near + others * s.hit_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +222,7 @@ def _log_ratio(
     residual: Floats, spread: Floats, valid: Bools, seen: Look, picture_px: Floats, settings: TrackerSettings
 ) -> Floats:
     both = valid[:, :, None] & valid[:, None, :]
-    part = np.where(both, spread, np.eye(3))
+    part = np.where(both, spread, kalman.IDENTITY)
     off = np.where(valid, residual, 0.0)
     distance2 = (off * np.linalg.solve(part, off[..., None])[..., 0]).sum(axis=1)
     ratio = clutter_volume(valid, seen.size_px, (picture_px[:, 0], picture_px[:, 1]), settings)
@@ -300,7 +309,7 @@ def crowding(place_m: Floats, others_m: Floats, settings: TrackerSettings) -> Fl
     if len(others_m) == 0:
         return np.zeros(len(place_m))
     d2 = ((place_m[:, None] - others_m[None]) ** 2).sum(axis=-1).min(axis=1)
-    return np.asarray(np.log(1.0 - np.exp(-0.5 * d2 / settings.crowding_m**2) + 1e-4))
+    return np.asarray(np.log(1.0 - np.exp(-0.5 * d2 / settings.crowding_m**2) + CROWDING_FLOOR))
 
 
 def _fuse(

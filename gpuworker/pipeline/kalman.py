@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+IDENTITY = np.eye(3)
 CYCLE = np.array([0, 1, 2, 0, 1])
 
 

@@ -1,7 +1,7 @@
 """One tracker on the floor over all cameras: predict, match, correct, judge existence, give birth."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -167,7 +167,7 @@ class FloorTracker:
             self._last_frame[int(c)] = o.captured_at
             sees_height = bool(self._views.sees_height[c])
             boxes = measure(model, o.detections, s, sees_height=sees_height)
-            measured.append(replace(boxes, z=self._bias.correct(int(c), boxes.z)))
+            measured.append(Measured(self._bias.correct(int(c), boxes.z), boxes.valid, boxes.evidence))
             looks.append(self._camera_means.centre(int(c), o.embeddings))
             clean.append(covered_share(o.detections.xyxy) <= self._appearance.clean_share)
         return _Tick(
@@ -282,7 +282,7 @@ class FloorTracker:
         """Begin tracks of people whom only unexplained boxes show."""
         s, t, views = self._settings, self._tracks, self._views
         left = births.leftover(views, tick.camera, tick.dt_s, tick.measured, owners)
-        if len(left) == 0:
+        if len(left) == 0 or births.best_chance(left, s) < s.birth_drop_logit:
             return
         seeds = births.seed(left, s)
         seen = look_at(views, tick.camera, tick.dt_s, np.nan_to_num(seeds.mean), s)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.geometry import CameraModel, GeometryError
+from gpuworker.pipeline.kalman import IDENTITY
 from gpuworker.pipeline.settings import TrackerSettings
 
 Floats = NDArray[np.float64]
@@ -19,7 +20,6 @@ Bools = NDArray[np.bool_]
 
 STATE = 5  # x, y, vx, vy, height
 MEASURED = 3  # u_mid, v_bottom, v_top
-UNCORRELATED = np.eye(MEASURED)
 MIN_DEPTH = 1e-3  # of the camera's scale: behind it there is no picture
 NOWHERE_PX = 1e7
 PERSON_ASPECT = 0.42  # width over height of a standing person's box
@@ -163,7 +163,7 @@ def _noise(size: Floats, by_place: Floats, s: TrackerSettings) -> Floats:
     share = np.array([s.mid_noise, s.bottom_noise, s.top_noise])
     variance = (share * size[..., None]) ** 2 + s.pixel_noise_px**2  # (..., 3)
     sway = s.floor_noise_m * by_place
-    return np.asarray(variance[..., None] * UNCORRELATED + sway @ np.swapaxes(sway, -1, -2))
+    return np.asarray(variance[..., None] * IDENTITY + sway @ np.swapaxes(sway, -1, -2))
 
 
 def _box(z: Floats, size: Floats) -> Floats:

@@ -86,6 +86,17 @@ def test_gather_begins_nobody_on_a_doubtful_box():
     assert len(gather(left, np.full((1, 3), -1.5)).mean) == 0
 
 
+@pytest.mark.parametrize("cameras", [("c1",), ("c1", "c2", "c3")])
+@pytest.mark.parametrize("confidence", [0.1, 0.4, 0.9])
+def test_best_chance_is_not_exceeded(cameras, confidence):
+    left = collect(state((4, 5), (7, 3)), cameras=cameras, confidence=confidence)
+    best = births.best_chance(left, SETTINGS)
+    assert (gather(left).logit <= best).all()
+    assert best == pytest.approx(
+        SETTINGS.birth_logit + left.evidence[0] + (len(cameras) - 1) * SETTINGS.hit_limit, abs=1e-3
+    )
+
+
 def test_gather_of_nothing_is_nobody():
     born = gather(collect(state()))
     assert (born.mean.shape, born.covariance.shape, born.logit.shape) == ((0, 5), (0, 5, 5), (0,))

@@ -162,8 +162,8 @@ def _ends(projection: Floats, foot: Floats, head: Floats, valid: Bools) -> Float
 def _noise(size: Floats, by_place: Floats, s: TrackerSettings) -> Floats:
     share = np.array([s.mid_noise, s.bottom_noise, s.top_noise])
     variance = (share * size[..., None]) ** 2 + s.pixel_noise_px**2  # (..., 3)
-    sway = s.floor_noise_m * by_place
-    return np.asarray(variance[..., None] * IDENTITY + sway @ np.swapaxes(sway, -1, -2))
+    sway = s.floor_noise_m**2 * by_place @ np.swapaxes(by_place, -1, -2)
+    return np.asarray(variance[..., None] * IDENTITY + sway)
 
 
 def _box(z: Floats, size: Floats) -> Floats:

@@ -6,7 +6,7 @@ while the track is young; in doubt it is a new person.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -30,6 +30,7 @@ class Known:
         track: the latest track.
         at, place_m: when and where last published.
         looks: (k, d) unit prototypes, the latest last.
+        velocity_mps: (2,) when last published.
     """
 
     number: int
@@ -37,6 +38,12 @@ class Known:
     at: datetime
     place_m: Floats
     looks: Floats
+    velocity_mps: Floats = field(default_factory=lambda: np.zeros(2))
+
+    def expected_m(self, after_s: float, walks_on_s: float) -> Floats:
+        """Give where the person is likeliest after a while: walking on, ever less surely."""
+        way_m: Floats = self.velocity_mps * walks_on_s * -np.expm1(-after_s / walks_on_s)
+        return self.place_m + way_m
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,7 @@ class _Newcomer:
 
     number: int
     born_at: datetime
+    place_m: Floats
 
 
 class Persons:
@@ -95,7 +103,8 @@ class Persons:
         for t in fresh:
             if t not in self._person:
                 self._person[t] = self._take_number()
-                self._newcomers[t] = _Newcomer(self._person[t], at)
+                place_m = tracks.mean[ids.index(t), :2].copy()
+                self._newcomers[t] = _Newcomer(self._person[t], at, place_m)
         self._remember(at, tracks)
         self._forget(at, set(ids))
         return np.array([self._person[t] for t in ids], dtype=np.int64), recognised
@@ -110,8 +119,11 @@ class Persons:
         known = [i for i in rows if np.linalg.norm(tracks.look[i]) >= s.min_looks]
         if not known:
             return ()
+        away.sort(key=lambda k: k.at, reverse=True)
+        # who went last is the likeliest to be back
+        prior = s.return_logit - np.log(np.arange(len(away)) + 1.0)
         similarity = np.array([[float((k.looks @ unit(tracks.look[i])).max()) for k in away] for i in known])
-        odds = np.array([[self._place(at, tracks, i, k) for k in away] for i in known])
+        odds = np.array([[self._place(at, tracks, i, k) for k in away] for i in known]) + prior
         alike = similarity >= s.threshold if not self._likelihood.is_learned else True
         odds = np.where(alike, odds + self._likelihood.evidence(similarity, s.limit), -np.inf)
         found = []
@@ -130,19 +142,19 @@ class Persons:
         newcomer; -inf where the two cannot be the same.
         """
         s = self._settings
-        track = int(tracks.number[i])
+        track, here_m = int(tracks.number[i]), tracks.mean[i, :2]
         newcomer = self._newcomers.get(track)
-        born_at = newcomer.born_at if newcomer else at
-        together_s = (who.at - born_at).total_seconds()
-        gap_s = max((born_at - who.at).total_seconds(), 0.0)
-        distance_m = float(np.linalg.norm(tracks.mean[i, :2] - who.place_m))
-        can_reach = distance_m <= s.reach_m + s.reach_mps * max((at - who.at).total_seconds(), 0.0)
-        if who.number == self._person.get(track) or together_s > s.overlap_s or not can_reach:
+        born_at, born_m = (newcomer.born_at, newcomer.place_m) if newcomer else (at, here_m)
+        if (who.at - born_at).total_seconds() > s.overlap_s or who.number == self._person.get(track):
             return -np.inf
-        spread2 = min(s.reach_m**2 + (s.walk_mps * gap_s) ** 2, s.floor_m2 / (2 * np.pi))
-        return float(
-            np.log(s.floor_m2 / (2 * np.pi * spread2)) - distance_m**2 / (2 * spread2) + s.return_logit
-        )
+        if who.at > born_at:  # both were there: only where they are since then compares
+            born_at, born_m = at, here_m
+        gap_s = max((born_at - who.at).total_seconds(), 0.0)
+        if np.linalg.norm(born_m - who.place_m) > s.reach_m + s.reach_mps * gap_s:
+            return -np.inf
+        distance2 = float(((born_m - who.expected_m(gap_s, s.walks_on_s)) ** 2).sum())
+        spread2 = min(s.place_m**2 + (s.walk_mps * gap_s) ** 2, s.floor_m2 / (2 * np.pi))
+        return float(np.log(s.floor_m2 / (2 * np.pi * spread2)) - distance2 / (2 * spread2))
 
     def _recognition(
         self, at: datetime, tracks: Tracks, i: int, who: Known, similarity: float, evidence: float
@@ -169,7 +181,9 @@ class Persons:
             )
             if clear[i]:
                 looks = self._with_look(looks, units[i])
-            self._known[number] = Known(number, track, at, tracks.mean[i, :2].copy(), looks)
+            self._known[number] = Known(
+                number, track, at, tracks.mean[i, :2].copy(), looks, tracks.mean[i, 2:4].copy()
+            )
 
     def _with_look(self, looks: Floats, look: Floats) -> Floats:
         """Add a prototype, or put it in the place of the one that it is like."""

@@ -99,24 +99,24 @@ class AppearanceSettings:
     Attributes:
         threshold: cosine similarity that speaks for one person before anything was learned.
         cold_slope, cold_limit: nats per similarity above it, and the most it can say.
-        limit: most that a learned similarity can say, nats; looks repeat, so they never outweigh place.
+        limit: most that a learned similarity can say, nats: enough to hold two people apart who pass closely.
         min_pairs: pairs of each kind before the learned ratio holds.
         pair_memory: pairs after which old ones fade.
         camera_memory, camera_prior: embeddings after which a camera's mean fades, and before it counts half.
         clean_share: a box of which others cover more than this does not teach a look.
-        look_memory: embeddings after which a track's old looks fade.
+        look_memory: embeddings after which a track's old looks fade; a wrong box or two must not change them.
     """
 
     threshold: float = 0.8
     cold_slope: float = 10.0
     cold_limit: float = 1.0
-    limit: float = 2.0
+    limit: float = 6.0
     min_pairs: float = 100.0
     pair_memory: float = 5000.0
     camera_memory: float = 2000.0
     camera_prior: float = 20.0
     clean_share: float = 0.3
-    look_memory: float = 20.0
+    look_memory: float = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +144,11 @@ class IdentitySettings:
         threshold: cosine similarity below which nobody is recognised before likelihoods were learned.
         limit: most that a learned similarity can say, nats.
         margin: nats by which a pairing must lead every other one, and a new person.
-        return_logit: odds that a newcomer is a given absent person, place and look aside.
+        return_logit: odds that a newcomer is the person who went last, place and look aside; half of it for
+            the one who went before, a third for the next.
         floor_m2: where newcomers may appear.
-        walk_mps: how fast somebody who is away spreads over the floor.
+        place_m, walk_mps: how far off somebody may be who is away, and how fast that grows.
+        walks_on_s: somebody who is away walks on as before for about so long.
         min_looks: clean embeddings before a track's look counts.
         same_look, max_looks: prototypes more alike than this are one; so many are kept for a person.
         reach_m, reach_mps: how far somebody can be after an absence; nobody here runs faster.
@@ -156,15 +158,17 @@ class IdentitySettings:
     """
 
     threshold: float = 0.8
-    limit: float = 4.0
+    limit: float = 6.0
     margin: float = 2.5
     return_logit: float = -1.0
     floor_m2: float = 200.0
+    place_m: float = 1.0
     walk_mps: float = 1.0
+    walks_on_s: float = 1.5
     min_looks: float = 3.0
     same_look: float = 0.9
     max_looks: int = 8
-    reach_m: float = 1.0
+    reach_m: float = 2.0
     reach_mps: float = 2.5
     overlap_s: float = 1.0
     revise_s: float = 4.0

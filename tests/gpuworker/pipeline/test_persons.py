@@ -58,6 +58,32 @@ def test_persons_recognise_who_comes_back(persons):
     assert recognised[0].absent_s == 20.0
 
 
+def test_persons_expect_who_is_away_to_walk_on():
+    who = Known(1, 1, at(0), np.array([2.0, 3.0]), np.zeros((0, 3)), velocity_mps=np.array([1.0, 0.0]))
+    assert who.expected_m(0.0, 1.5).tolist() == [2.0, 3.0]
+    # 1.5 m of way in all, of which 1 - 1/e is gone after 1.5 s
+    assert who.expected_m(1.5, 1.5) == pytest.approx([2.0 + 1.5 * (1 - np.exp(-1)), 3.0])
+    assert who.expected_m(1e3, 1.5) == pytest.approx([3.5, 3.0])
+
+
+def test_persons_judge_a_newcomer_by_where_it_appeared(persons):
+    persons.step(at(0), tracks((10, 0, 0, RED * LOOKS)))
+    persons.step(at(2), tracks((11, 1, 0, RED * 0)))
+    # since then it has walked further than 4 m, which says nothing against it
+    numbers, recognised = persons.step(at(5), tracks((11, 5.5, 0, RED * LOOKS)))
+    assert numbers.tolist() == [1]
+    assert recognised[0].previous == 2
+
+
+@pytest.mark.parametrize(("others", "number"), [(0, 1), (40, 42)])
+def test_persons_expect_who_went_last_before_those_of_long_ago(persons, others, number):
+    later = [(11 + n, 0, 0, BLUE * LOOKS) for n in range(others)]
+    persons.step(at(0), tracks((10, 0, 0, RED * LOOKS), *later))
+    persons.step(at(10), tracks(*later))
+    # place says nothing after a minute; 6 nats of looks against 1 + ln 41 and a margin of 2.5
+    assert persons.step(at(70), tracks((99, 0, 0, RED * LOOKS)))[0].tolist() == [number]
+
+
 def test_persons_revise_a_newcomer_once_looks_are_known(persons):
     persons.step(at(0), tracks((10, 0, 0, RED * LOOKS)))
     assert persons.step(at(5), tracks((11, 1, 1, RED * 0)))[0].tolist() == [2]

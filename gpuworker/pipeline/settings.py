@@ -116,7 +116,7 @@ class AppearanceSettings:
     camera_memory: float = 2000.0
     camera_prior: float = 20.0
     clean_share: float = 0.3
-    look_memory: float = 100.0
+    look_memory: float = 200.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""Embedder without weights: colours and texture of a person in soft horizontal stripes."""
+"""Embedder without weights: colours of a person in soft horizontal stripes."""
+
+import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -11,14 +14,14 @@ ROWS, COLUMNS = 48, 24  # what a crop with its margins is brought to
 MARGIN = 0.25  # beside the box, in box widths: shows what is behind the person
 STRIPES = 8  # from head to feet
 BINS = (6, 3, 3)  # hue, saturation, value
-LEVELS = 32  # a channel of the look-up table from colour to bins
+LEVEL_BITS = 5  # a channel of the look-up table from colour to bins
+LEVELS = 1 << LEVEL_BITS
 BACKGROUND = 0.8  # share of the margin's colours that is taken off
-TEXTURE = 0.3  # weight of the gradients beside the colours
 FLOOR = 1e-4  # share of a stripe under which a bin is noise
 
 
 class ColourEmbedder:
-    """Describes a person by soft HSV histograms and gradient energies of overlapping stripes.
+    """Describes a person by soft HSV histograms of overlapping stripes.
 
     The middle of the box counts most, and colours that also fill the margins beside the box are
     discounted as background. Square roots turn the cosine of two vectors into the Bhattacharyya
@@ -28,17 +31,17 @@ class ColourEmbedder:
     Sparse Ranking (2015), section 3; the constants by cross-camera AUC on recorded people.
     """
 
-    name = "colour-1"
-    dimension = STRIPES * (int(np.prod(BINS)) + 4)
+    name = "colour-2"
+    dimension = STRIPES * int(np.prod(BINS))
 
     def __init__(self) -> None:
         self._words = colour_words()
-        self._person, self._background = stripe_weights()
+        self._weights = np.concatenate(stripe_weights())  # (2 * STRIPES, px): person, then background
 
     def embed(self, frame: Frame, xyxy: Floats32) -> Floats32:
         """Give unit embeddings of boxes (n, 4) px of one frame, (n, dimension); NaN beside the picture."""
         out = np.full((len(xyxy), self.dimension), np.nan, np.float32)
-        crops = [cut(frame.image, box) for box in xyxy]
+        crops = [cut(frame.image, box) for box in xyxy.tolist()]
         rows = [i for i, crop in enumerate(crops) if crop is not None]
         if rows:
             pictures = np.stack([crop for crop in crops if crop is not None])
@@ -46,27 +49,15 @@ class ColourEmbedder:
         return out
 
     def _describe(self, crops: NDArray[np.uint8]) -> Floats32:
-        parts = np.concatenate([self._colours(crops), TEXTURE * self._texture(crops)], axis=1)
-        return np.asarray(parts / np.linalg.norm(parts, axis=1, keepdims=True), dtype=np.float32)
-
-    def _colours(self, crops: NDArray[np.uint8]) -> Floats32:
-        level = crops.reshape(len(crops), -1, 3).astype(np.intp) * LEVELS // 256
-        words = self._words[
-            (level[..., 0] * LEVELS + level[..., 1]) * LEVELS + level[..., 2]
-        ]  # (n, px, bins)
-        person, background = self._person @ words, self._background @ words  # (n, stripes, bins)
+        level = crops.reshape(-1, 3) >> (8 - LEVEL_BITS)
+        blue, green, red = level.T.astype(np.int32)
+        word = (blue << 2 * LEVEL_BITS) | (green << LEVEL_BITS) | red
+        words = self._words.take(word, axis=0).reshape(len(crops), -1, self._words.shape[1])  # (n, px, bins)
+        shares = self._weights @ words  # (n, 2 * stripes, bins)
+        person, background = shares[:, :STRIPES], shares[:, STRIPES:]
         person = np.maximum(person - BACKGROUND * np.minimum(background, person), FLOOR)
-        return _unit(np.sqrt(person))
-
-    def _texture(self, crops: NDArray[np.uint8]) -> Floats32:
-        # the square root evens out the gain of the illumination
-        grey = np.sqrt(crops.astype(np.float32).mean(axis=3))
-        dx = np.zeros_like(grey)
-        dy = np.zeros_like(grey)
-        dx[:, :, 1:-1] = grey[:, :, 2:] - grey[:, :, :-2]
-        dy[:, 1:-1] = grey[:, 2:] - grey[:, :-2]
-        energies = np.abs(np.stack([dx, dy, dx + dy, dx - dy], axis=-1)).reshape(len(crops), -1, 4)
-        return _unit(np.sqrt(self._person @ energies))
+        flat = np.sqrt(person).reshape(len(crops), -1)
+        return np.asarray(flat / np.linalg.norm(flat, axis=1, keepdims=True), dtype=np.float32)
 
 
 def make_colour_embedder(spec: Spec) -> ColourEmbedder:
@@ -110,16 +101,17 @@ def stripe_weights() -> tuple[Floats32, Floats32]:
     return weights(middle, 0.6 * step), weights(beside, 1.2 * step)
 
 
-def cut(image: NDArray[np.uint8], box: Floats32) -> NDArray[np.uint8] | None:
-    """Cut a box (4,) px with its margins to (ROWS, COLUMNS, 3); None where it lies beside the picture."""
-    if not np.isfinite(box).all():
+def cut(image: NDArray[np.uint8], box: Sequence[float]) -> NDArray[np.uint8] | None:
+    """Cut a box x1 y1 x2 y2 px with its margins to (ROWS, COLUMNS, 3); None where it lies beside the picture."""
+    if not all(map(math.isfinite, box)):
         return None
+    x1, y1, x2, y2 = box
     height, width = image.shape[:2]
-    margin = MARGIN * (box[2] - box[0])
-    left, right = int(np.floor(box[0] - margin)), int(np.ceil(box[2] + margin))
-    top, bottom = max(int(box[1]), 0), min(int(np.ceil(box[3])), height)
+    margin = MARGIN * (x2 - x1)
+    left, right = math.floor(x1 - margin), math.ceil(x2 + margin)
+    top, bottom = max(int(y1), 0), min(math.ceil(y2), height)
     seen = image[top:bottom, max(left, 0) : max(min(right, width), 0)]
-    if not seen.size or box[2] <= 0 or box[0] >= width:
+    if not seen.size or x2 <= 0 or x1 >= width:
         return None
     if left < 0 or right > width:
         sides = max(-left, 0), max(right - width, 0)
@@ -136,9 +128,3 @@ def _soft_bins(share: NDArray, bins: int, *, circular: bool) -> NDArray:
     for index, weight in ((low, 1.0 - part), (low + 1, part)):
         out[rows, index % bins if circular else np.clip(index, 0, bins - 1)] += weight
     return out
-
-
-def _unit(values: NDArray) -> Floats32:
-    flat = values.reshape(len(values), -1)
-    length = np.linalg.norm(flat, axis=1, keepdims=True)
-    return np.asarray(flat / np.maximum(length, 1e-12), dtype=np.float32)

@@ -29,6 +29,8 @@ class EventKind(TextChoices):
     PERSON_APPEARED = "person_appeared", _("appeared")
     PERSON_LEFT = "person_left", _("left")
     REIDENTIFIED = "reidentified", _("recognised again")
+    IDENTITY_MERGED = "identity_merged", _("turned out to be a known person")
+    IDENTITY_REVISED = "identity_revised", _("got the number that is theirs")
     ZONE_ENTER = "zone_enter", _("entered a zone")
     ZONE_LEAVE = "zone_leave", _("left a zone")
     LINE_CROSS = "line_cross", _("crossed a line")

@@ -5,7 +5,7 @@ in the time gone by. The decision is taken when the track is first published, an
 while the track is young; in doubt it is a new person.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuworker.pipeline.appearance import LikelihoodRatio, unit
+from gpuworker.pipeline.revision import Revision, place_odds
 from gpuworker.pipeline.seams import TakeNumber
 from gpuworker.pipeline.settings import IdentitySettings
 from gpuworker.pipeline.tracks import Tracks
@@ -40,11 +41,6 @@ class Known:
     looks: Floats
     velocity_mps: Floats = field(default_factory=lambda: np.zeros(2))
 
-    def expected_m(self, after_s: float, walks_on_s: float) -> Floats:
-        """Give where the person is likeliest after a while: walking on, ever less surely."""
-        way_m: Floats = self.velocity_mps * walks_on_s * -np.expm1(-after_s / walks_on_s)
-        return self.place_m + way_m
-
 
 @dataclass(frozen=True, slots=True)
 class Recognition:
@@ -64,6 +60,22 @@ class Recognition:
     evidence: float
     absent_s: float
     distance_m: float
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """A track whose number was revised, as persons.
+
+    Attributes:
+        person, previous: who it follows from now on, and who until now.
+        is_merged: whether the previous person was new and is nobody any more.
+        why: the revision of the number.
+    """
+
+    person: int
+    previous: int
+    is_merged: bool
+    why: Revision
 
 
 @dataclass(slots=True)
@@ -89,9 +101,12 @@ class Persons:
         self._known: dict[int, Known] = {}  # person -> what is remembered
         self._newcomers: dict[int, _Newcomer] = {}  # by track
 
-    def step(self, at: datetime, tracks: Tracks) -> tuple[Ints, tuple[Recognition, ...]]:
-        """Give the person of each published track (n,), and who was recognised in this tick."""
+    def step(
+        self, at: datetime, tracks: Tracks, revisions: Sequence[Revision] = ()
+    ) -> tuple[Ints, tuple[Recognition, ...], tuple[Renamed, ...]]:
+        """Give the person of each published track (n,), who was recognised, and who was renamed in this tick."""
         ids = tracks.number.tolist()
+        before = {r.before: self._person[r.before] for r in revisions if r.before in self._person}
         fresh = [t for t in ids if t not in self._person]
         open_ = [i for i, t in enumerate(ids) if t in self._newcomers or t not in self._person]
         recognised = self._recognise(at, tracks, open_)
@@ -106,8 +121,16 @@ class Persons:
                 place_m = tracks.mean[ids.index(t), :2].copy()
                 self._newcomers[t] = _Newcomer(self._person[t], at, place_m)
         self._remember(at, tracks)
+        renamed = tuple(
+            Renamed(self._person[r.after], before[r.before], r.is_new and r.before not in ids, r)
+            for r in revisions
+            if r.after in ids and r.before in before and self._person[r.after] != before[r.before]
+        )
+        for merged in (r for r in renamed if r.is_merged):
+            self._known.pop(merged.previous, None)
+            self._newcomers.pop(merged.why.before, None)
         self._forget(at, set(ids))
-        return np.array([self._person[t] for t in ids], dtype=np.int64), recognised
+        return np.array([self._person[t] for t in ids], dtype=np.int64), recognised, renamed
 
     def _recognise(self, at: datetime, tracks: Tracks, rows: list[int]) -> tuple[Recognition, ...]:
         """Match newcomers to people who are away: mutually best, likely, reachable, with a margin."""
@@ -116,13 +139,15 @@ class Persons:
         away = [k for n, k in self._known.items() if n not in present and len(k.looks)]
         if not away or not rows or tracks.look.shape[1] != away[0].looks.shape[1]:
             return ()
-        known = [i for i in rows if np.linalg.norm(tracks.look[i]) >= s.min_looks]
+        known = [i for i in rows if np.linalg.norm(tracks.all_looks[i]) >= s.min_looks]
         if not known:
             return ()
         away.sort(key=lambda k: k.at, reverse=True)
         # who went last is the likeliest to be back
         prior = s.return_logit - np.log(np.arange(len(away)) + 1.0)
-        similarity = np.array([[float((k.looks @ unit(tracks.look[i])).max()) for k in away] for i in known])
+        similarity = np.array(
+            [[float((k.looks @ unit(tracks.all_looks[i])).max()) for k in away] for i in known]
+        )
         odds = np.array([[self._place(at, tracks, i, k) for k in away] for i in known]) + prior
         alike = similarity >= s.threshold if not self._likelihood.is_learned else True
         odds = np.where(alike, odds + self._likelihood.evidence(similarity, s.limit), -np.inf)
@@ -150,11 +175,7 @@ class Persons:
         if who.at > born_at:  # both were there: only where they are since then compares
             born_at, born_m = at, here_m
         gap_s = max((born_at - who.at).total_seconds(), 0.0)
-        if np.linalg.norm(born_m - who.place_m) > s.reach_m + s.reach_mps * gap_s:
-            return -np.inf
-        distance2 = float(((born_m - who.expected_m(gap_s, s.walks_on_s)) ** 2).sum())
-        spread2 = min(s.place_m**2 + (s.walk_mps * gap_s) ** 2, s.floor_m2 / (2 * np.pi))
-        return float(np.log(s.floor_m2 / (2 * np.pi * spread2)) - distance2 / (2 * spread2))
+        return place_odds(born_m, who.place_m, who.velocity_mps, gap_s, s)
 
     def _recognition(
         self, at: datetime, tracks: Tracks, i: int, who: Known, similarity: float, evidence: float
@@ -171,8 +192,9 @@ class Persons:
 
     def _remember(self, at: datetime, tracks: Tracks) -> None:
         """Note place and looks of those who are here; a look that is new to the person is kept beside the others."""
-        clear = np.linalg.norm(tracks.look, axis=1) >= self._settings.min_looks
-        units = unit(tracks.look)
+        own = tracks.own_look
+        clear = np.linalg.norm(own, axis=1) >= self._settings.min_looks
+        units = unit(own)
         for i, track in enumerate(tracks.number.tolist()):
             number = self._person[track]
             before = self._known.get(number)

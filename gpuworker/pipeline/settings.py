@@ -45,7 +45,8 @@ class TrackerSettings:
         birth_drop_logit: a new person less likely than this is not begun.
         crowding_m: people do not stand in one another.
         shape_limit: most that a box unlike a standing adult says against a new person, nats.
-        birth_miss_limit: most that one camera that should see a new person can say against it, nats.
+        birth_miss_limit: most that one camera that should see a new person can say against it, nats; cameras
+            miss the same newcomer for the same reasons, so each says little.
     """
 
     acceleration_psd: float = 0.18
@@ -66,7 +67,7 @@ class TrackerSettings:
     gate_chi2: float = 16.0
     clutter_per_frame: float = 1.0
     confidence_neutral: float = 0.4
-    confidence_limit: float = 1.5
+    confidence_limit: float = 2.5
     late_limit_s: float = 1.0
     gap_limit_s: float = 5.0
 
@@ -89,7 +90,7 @@ class TrackerSettings:
     crowding_m: float = 0.35
     birth_drop_logit: float = -1.5
     shape_limit: float = 2.0
-    birth_miss_limit: float = 1.5
+    birth_miss_limit: float = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,6 @@ class AppearanceSettings:
         pair_memory: pairs after which old ones fade.
         camera_memory, camera_prior: embeddings after which a camera's mean fades, and before it counts half.
         clean_share: a box of which others cover more than this does not teach a look.
-        look_memory: embeddings after which a track's old looks fade; a wrong box or two must not change them.
     """
 
     threshold: float = 0.8
@@ -116,7 +116,6 @@ class AppearanceSettings:
     camera_memory: float = 2000.0
     camera_prior: float = 20.0
     clean_share: float = 0.3
-    look_memory: float = 200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +150,17 @@ class IdentitySettings:
         walks_on_s: somebody who is away walks on as before for about so long.
         min_looks: clean embeddings before a track's look counts.
         same_look, max_looks: prototypes more alike than this are one; so many are kept for a person.
+        near_m: tracks nearer than this may leave each other's person.
+        revise_looks: clean embeddings since the last verdict before there is another one.
+        revise_doubt: what the tracker's own choice of the number is worth, nats.
+        look_memory: embeddings after which a person's old looks fade; a wrong box or two must not change them.
+        recent_s: those since the last verdict fade over so long.
+        stranger_logit: what speaks for a number being nobody's known, nats.
+        settle_margin: lead of a number over the next best one for a verdict, nats.
+        confirm_s: a verdict must stay the same for so long.
+        settle_s: a look settles after so long at the soonest, that of a new number after revise_s.
+        hidden_s, hidden_logit: for so long who was lost within sight keeps the number, and the odds that a newcomer
+            is that person, place and look aside.
         reach_m, reach_mps: how far somebody can be after an absence; nobody here runs faster.
         overlap_s: a track that is losing its person may live on beside the new one for so long.
         revise_s: a new person may still be recognised for so long.
@@ -168,6 +178,17 @@ class IdentitySettings:
     min_looks: float = 3.0
     same_look: float = 0.9
     max_looks: int = 8
+    near_m: float = 1.2
+    revise_looks: float = 4.0
+    revise_doubt: float = 1.0
+    look_memory: float = 200.0
+    recent_s: float = 4.0
+    stranger_logit: float = -3.0
+    settle_margin: float = 1.5
+    confirm_s: float = 0.3
+    settle_s: float = 1.0
+    hidden_s: float = 60.0
+    hidden_logit: float = 0.0
     reach_m: float = 2.0
     reach_mps: float = 2.5
     overlap_s: float = 1.0
@@ -186,6 +207,7 @@ class EventSettings:
     """
 
     margin_m: float = 0.2
+    confirm_s: float = 0.3
     settle_s: float = 1.0
     left_after_s: float = 3.0
 

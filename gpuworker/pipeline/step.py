@@ -106,10 +106,10 @@ class Pipeline:
         began = perf_counter()
         followed = self._tracker.step(observations)
         tracked = perf_counter()
-        persons, recognised = self._persons.step(followed.at, followed.tracks)
+        persons, recognised, renamed = self._persons.step(followed.at, followed.tracks, followed.revisions)
         people = _people(followed, persons)
         identified = perf_counter()
-        events = self._events.step(people, recognised)
+        events = self._events.step(people, recognised, renamed)
         person = dict(zip(people.track.tolist(), people.person.tolist(), strict=True))
         return StepResult(
             at=followed.at,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,13 @@ from gpuworker.pipeline.duplicates import survivors
 from gpuworker.pipeline.existence import judged, log_odds_detected, survived
 from gpuworker.pipeline.matching import Match, Matcher, Scene
 from gpuworker.pipeline.observation import Measured, hypothesis_priors, measure
+from gpuworker.pipeline.revision import Reviser, Revision, Sight
 from gpuworker.pipeline.seams import TakeNumber
 from gpuworker.pipeline.settings import PipelineSettings
 from gpuworker.pipeline.tracks import Tracks
 from gpuworker.pipeline.values import NO_ID, Observation, Site
 from gpuworker.pipeline.views import Views, look_at
-from gpuworker.pipeline.visibility import visibility
+from gpuworker.pipeline.visibility import inside_share, visibility
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -42,12 +43,14 @@ class Followed:
         tracks: those published, each with its number.
         cameras: for each of them the ids of the cameras that saw the person in this tick, sorted.
         box_track: for each observation in the order given, the track number of each box, NO_ID for none.
+        revisions: numbers that went over to other tracks in this tick.
     """
 
     at: datetime
     tracks: Tracks
     cameras: tuple[tuple[str, ...], ...]
     box_track: tuple[Ints, ...]
+    revisions: tuple[Revision, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,7 @@ class FloorTracker:
         self._tracks = Tracks.none(len(self._views))
         self._detectability = Detectability(len(self._views))
         self._appearance = settings.appearance
+        self._reviser = Reviser(take_track_number, likelihood, settings.identity)
         self._camera_means = CameraMeans(len(self._views), settings.appearance)
         self._bias = CameraBias(len(self._views), settings.bias)
         self._likelihood = likelihood
@@ -123,8 +127,9 @@ class FloorTracker:
             track = np.flatnonzero(boxes >= 0)
             owners[frame][boxes[track]] = track
         self._give_birth(tick, owners)
-        self._prune(owners)
-        return self._publish(tick, at, observations, owners)
+        gone = self._prune(at, owners)
+        self._tracks, revisions = self._reviser.step(at, self._tracks, gone)
+        return self._publish(tick, at, observations, owners, revisions)
 
     def _begin(self, observations: Sequence[Observation]) -> tuple[_Tick, datetime]:
         """Move time and tracks on to the newest frame, and measure the boxes."""
@@ -207,7 +212,7 @@ class FloorTracker:
 
     def _similarities(self, looks: Sequence[Floats]) -> tuple[Floats, ...]:
         """Give the similarity of each frame's boxes to the tracks (n, t); NaN where a look is not known."""
-        known = unit(self._tracks.look)
+        known = unit(self._tracks.all_looks)
         d = known.shape[1]
         unknown = np.full(len(known), np.nan)
         return tuple(
@@ -218,7 +223,10 @@ class FloorTracker:
         """Learn what people look like, and what similarities mean."""
         t = self._tracks
         d = max((looks.shape[1] for looks in tick.looks), default=0)
-        look = t.look.copy() if d in (0, t.look.shape[1]) else np.zeros((len(t), d))
+        same = d in (0, t.look.shape[1])  # else another model: what was learned means nothing now
+        look = t.look if same else np.zeros((len(t), d))
+        recent = t.recent.copy() if same else np.zeros((len(t), d))
+        looked = np.zeros(len(t), dtype=bool)
         for f, looks in enumerate(tick.looks):
             if looks.shape[1] == 0:
                 continue
@@ -230,8 +238,9 @@ class FloorTracker:
             pairs = tick.alike[f][box[:, None], track]
             self._likelihood.learn(pairs[own], same=True)
             self._likelihood.learn(pairs[~own], same=False)
-            look[track] = look[track] * (1 - 1 / self._appearance.look_memory) + looks[box]
-        self._tracks = t.with_(look=look)
+            recent[track] += looks[box]
+            looked[track] = True
+        self._tracks = t.with_(look=look, recent=recent, looked=looked)
 
     def _learn_bias(self, tick: _Tick, match: Match, shared: Bools) -> None:
         """Learn the cameras' shifts from people whom another camera sees too, (f, t)."""
@@ -307,28 +316,54 @@ class FloorTracker:
         born = Tracks.born(new_people.mean, new_people.covariance, new_people.logit, now, look)
         self._tracks = t.join(born)
 
-    def _prune(self, owners: list[Ints]) -> None:
-        """Merge those who are one person, and drop those who are not there any more."""
+    def _prune(self, at: datetime, owners: list[Ints]) -> list[Sight]:
+        """Merge those who are one person, drop those who are not there any more; give who was lost within sight."""
         t, s = self._tracks, self._settings
         apart = t.apart_s.copy()
         for owner in owners:
             shown = owner[owner != NO_ID]
             apart[shown[:, None], shown] = 0.0
         t = t.with_(apart_s=apart)
-        into = survivors(t, s)
+        into = survivors(t, s, self._likelihood)
         keep = into == np.arange(len(t))
         keep &= (t.logit > s.drop_logit) & (t.unseen_s <= s.coast_s) & np.isfinite(t.mean).all(axis=1)
         if keep.all():
             self._tracks = t
-            return
+            return []
         place = np.where(keep, np.cumsum(keep) - 1, NO_ID)
         moved = np.append(place[into], NO_ID)  # the last one for NO_ID
         for owner in owners:
             owner[:] = moved[owner]
         self._tracks = t.select(keep)
+        return self._lost(at, t, np.flatnonzero(~keep & (t.number != NO_ID)))
+
+    def _lost(self, at: datetime, tracks: Tracks, rows: Ints) -> list[Sight]:
+        """Give those of the ended tracks whose people a camera should still show, had they walked on."""
+        if len(rows) == 0:
+            return []
+        every = np.arange(len(self._views))
+        seen = look_at(self._views, every, np.zeros(len(every)), tracks.mean[rows], self._settings)
+        inside = inside_share(seen.box, self._views.picture[:, None, :]).max(axis=0, initial=0.0)
+        looks = tracks.own_look[rows]
+        return [
+            Sight(
+                number=int(tracks.number[i]),
+                look=look,
+                at=at - timedelta(seconds=float(tracks.unseen_s[i])),
+                place_m=tracks.mean[i, :2] - tracks.mean[i, 2:4] * tracks.unseen_s[i],
+                velocity_mps=tracks.mean[i, 2:4].copy(),
+            )
+            for i, look, share in zip(rows.tolist(), looks, inside.tolist(), strict=True)
+            if share > INSIDE and np.isfinite(tracks.mean[i]).all()
+        ]
 
     def _publish(
-        self, tick: _Tick, at: datetime, observations: Sequence[Observation], owners: list[Ints]
+        self,
+        tick: _Tick,
+        at: datetime,
+        observations: Sequence[Observation],
+        owners: list[Ints],
+        revisions: tuple[Revision, ...],
     ) -> Followed:
         """Give numbers to those who are shown for the first time, and hand out what is shown."""
         t, s = self._tracks, self._settings
@@ -344,4 +379,5 @@ class FloorTracker:
             box_track[source] = by_owner[owner]
         published = self._tracks.select(shown)
         ids = np.array([camera.camera_id for camera in self._views.cameras], dtype=object)
-        return Followed(at, published, tuple(tuple(ids[row]) for row in published.now), tuple(box_track))
+        cameras = tuple(tuple(ids[row]) for row in published.now)
+        return Followed(at, published, cameras, tuple(box_track), revisions)

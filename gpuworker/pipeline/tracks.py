@@ -25,7 +25,9 @@ class Tracks:
         unseen_s: (n,) since a camera saw the person.
         had: (n, c) whether the camera's last frame showed the person.
         now: (n, c) whether a frame of this tick showed the person.
-        look: (n, d) sum of what the person looked like, fading; zeros for not known.
+        look: (n, d) sum of what the number's person looked like, fading; zeros for not known.
+        recent: (n, d) sum of what the person looks like since the number was last beyond doubt.
+        looked: (n,) whether this tick added to it.
         apart_s: (n, n) since one frame showed both people in two boxes; infinite for never.
     """
 
@@ -37,6 +39,8 @@ class Tracks:
     had: Bools
     now: Bools
     look: Floats
+    recent: Floats
+    looked: Bools
     apart_s: Floats
 
     def __len__(self) -> int:
@@ -54,6 +58,8 @@ class Tracks:
             had=np.zeros((0, cameras), bool),
             now=np.zeros((0, cameras), bool),
             look=np.zeros((0, 0)),
+            recent=np.zeros((0, 0)),
+            looked=np.zeros(0, bool),
             apart_s=np.zeros((0, 0)),
         )
 
@@ -69,7 +75,9 @@ class Tracks:
             unseen_s=np.zeros(n),
             had=now.copy(),
             now=now,
-            look=look,
+            look=np.zeros_like(look),
+            recent=look,
+            looked=np.asarray(look.any(axis=1)),
             apart_s=np.full((n, n), np.inf),
         )
 
@@ -90,6 +98,16 @@ class Tracks:
             if f.name != "apart_s"
         }
         return type(self)(**columns, apart_s=apart)
+
+    @property
+    def all_looks(self) -> Floats:
+        """Give the sum of everything that the tracks' people looked like, (n, d)."""
+        return self.look + self.recent
+
+    @property
+    def own_look(self) -> Floats:
+        """Give the sum of what the numbers' people look like: the settled looks, recent ones of new numbers, (n, d)."""
+        return np.where(self.look.any(axis=1, keepdims=True), self.look, self.recent)
 
     def with_(self, **changes: NDArray) -> Self:
         """Give the tracks with some columns replaced."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.geometry import crossing_direction, points_in_polygon
-from gpuworker.pipeline.persons import Recognition
+from gpuworker.pipeline.persons import Recognition, Renamed
 from gpuworker.pipeline.settings import EventSettings
 from gpuworker.pipeline.values import Event, People, Zone
 
@@ -43,13 +43,17 @@ class FloorEvents:
         self._settings = settings
         self._present: dict[int, _Presence] = {}
 
-    def step(self, people: People, recognised: Sequence[Recognition] = ()) -> tuple[Event, ...]:
+    def step(
+        self, people: People, recognised: Sequence[Recognition] = (), renamed: Sequence[Renamed] = ()
+    ) -> tuple[Event, ...]:
         """Give the events of a tick, in order of time."""
+        self._rename(renamed)
         returned = {r.person: r for r in recognised}
         for r in recognised:
             if r.previous is not None and r.previous in self._present:
                 self._present[r.person] = self._present.pop(r.previous)
         events = self._departures(people)
+        why = {r.person: r for r in renamed}
         for i, person in enumerate(people.person.tolist()):
             place, track = people.state[i, :2], int(people.track[i])
             known = self._present.get(person)
@@ -59,6 +63,9 @@ class FloorEvents:
                 if person not in returned:
                     events.append(_event("person_appeared", people.at, person, known))
             known.track, known.seen_at, known.place_m = track, people.at, place
+            if person in why:
+                kind = "identity_merged" if why[person].is_merged else "identity_revised"
+                events.append(_event(kind, people.at, person, known, None, _why_renamed(why[person])))
             if person in returned:
                 events.append(_event("reidentified", people.at, person, known, None, _why(returned[person])))
             for zone in self._zones:
@@ -67,6 +74,17 @@ class FloorEvents:
                 else:
                     events += self._polygon(zone, person, known)
         return tuple(sorted(events, key=lambda e: e.at))
+
+    def _rename(self, renamed: Sequence[Renamed]) -> None:
+        """Let what is remembered of a place follow the track, whoever it is said to be."""
+        moved = {r.person: self._present.pop(r.previous, None) for r in renamed}
+        for person, known in moved.items():
+            before = self._present.pop(person, None)
+            if known is None:
+                continue
+            if before is not None:  # had been out of sight for a moment: still in the same zones
+                known.inside_since |= before.inside_since
+            self._present[person] = known
 
     def _departures(self, people: People) -> list[Event]:
         here = set(people.person.tolist())
@@ -136,6 +154,17 @@ def _why(recognition: Recognition) -> dict[str, object]:
         "evidence": round(r.evidence, 2),
         "absent_s": round(r.absent_s, 3),
         "distance_m": round(r.distance_m, 2),
+    }
+
+
+def _why_renamed(renamed: Renamed) -> dict[str, object]:
+    r = renamed.why
+    return {
+        "previous": renamed.previous,
+        "similarity": None if np.isnan(r.similarity) else round(r.similarity, 3),
+        "evidence": round(r.evidence, 2),
+        "runner_up": round(r.runner_up, 2) if np.isfinite(r.runner_up) else None,
+        "absent_s": round(r.absent_s, 3),
     }
 
 

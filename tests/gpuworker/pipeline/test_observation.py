@@ -50,7 +50,7 @@ def test_measure_without_heights_takes_no_top():
 
 def test_confidence_evidence_is_nothing_at_the_neutral_one_and_bounded():
     got = confidence_evidence(np.array([0.0, SETTINGS.confidence_neutral, 1.0, np.nan]), SETTINGS)
-    assert got == pytest.approx([-1.5, 0.0, 1.5, -1.5], abs=1e-6)
+    assert got == pytest.approx([-2.5, 0.0, 2.5, -2.5], abs=1e-6)
 
 
 def test_hypothesis_priors_are_probabilities_and_follow_the_feet():

@@ -35,7 +35,8 @@ def tracks(*people):
         np.ones((n, 1), bool),
         look,
     )
-    return replace(born, number=np.array([p[0] for p in people], dtype=np.int64))
+    number = np.array([p[0] for p in people], dtype=np.int64)
+    return replace(born, number=number, look=look, recent=np.zeros_like(look))
 
 
 def at(seconds):
@@ -43,7 +44,7 @@ def at(seconds):
 
 
 def test_persons_give_each_new_track_a_new_person(persons):
-    numbers, recognised = persons.step(at(0), tracks((10, 0, 0, RED * LOOKS), (11, 5, 5, BLUE * LOOKS)))
+    numbers, recognised, _ = persons.step(at(0), tracks((10, 0, 0, RED * LOOKS), (11, 5, 5, BLUE * LOOKS)))
     assert (numbers.tolist(), recognised) == ([1, 2], ())
     assert persons.step(at(1), tracks((11, 5, 5, BLUE * LOOKS)))[0].tolist() == [2]
 
@@ -51,26 +52,18 @@ def test_persons_give_each_new_track_a_new_person(persons):
 def test_persons_recognise_who_comes_back(persons):
     persons.step(at(0), tracks((10, 0, 0, RED * LOOKS), (11, 5, 5, BLUE * LOOKS)))
     persons.step(at(1), tracks((11, 5, 5, BLUE * LOOKS)))
-    numbers, recognised = persons.step(at(20), tracks((12, 3, 3, RED * LOOKS)))
+    numbers, recognised, _ = persons.step(at(20), tracks((12, 3, 3, RED * LOOKS)))
     assert numbers.tolist() == [1]
     assert (recognised[0].track, recognised[0].person, recognised[0].previous) == (12, 1, None)
     assert recognised[0].similarity == pytest.approx(1.0)
     assert recognised[0].absent_s == 20.0
 
 
-def test_persons_expect_who_is_away_to_walk_on():
-    who = Known(1, 1, at(0), np.array([2.0, 3.0]), np.zeros((0, 3)), velocity_mps=np.array([1.0, 0.0]))
-    assert who.expected_m(0.0, 1.5).tolist() == [2.0, 3.0]
-    # 1.5 m of way in all, of which 1 - 1/e is gone after 1.5 s
-    assert who.expected_m(1.5, 1.5) == pytest.approx([2.0 + 1.5 * (1 - np.exp(-1)), 3.0])
-    assert who.expected_m(1e3, 1.5) == pytest.approx([3.5, 3.0])
-
-
 def test_persons_judge_a_newcomer_by_where_it_appeared(persons):
     persons.step(at(0), tracks((10, 0, 0, RED * LOOKS)))
     persons.step(at(2), tracks((11, 1, 0, RED * 0)))
     # since then it has walked further than 4 m, which says nothing against it
-    numbers, recognised = persons.step(at(5), tracks((11, 5.5, 0, RED * LOOKS)))
+    numbers, recognised, _ = persons.step(at(5), tracks((11, 5.5, 0, RED * LOOKS)))
     assert numbers.tolist() == [1]
     assert recognised[0].previous == 2
 
@@ -87,7 +80,7 @@ def test_persons_expect_who_went_last_before_those_of_long_ago(persons, others, 
 def test_persons_revise_a_newcomer_once_looks_are_known(persons):
     persons.step(at(0), tracks((10, 0, 0, RED * LOOKS)))
     assert persons.step(at(5), tracks((11, 1, 1, RED * 0)))[0].tolist() == [2]
-    numbers, recognised = persons.step(at(6), tracks((11, 1, 1, RED * LOOKS)))
+    numbers, recognised, _ = persons.step(at(6), tracks((11, 1, 1, RED * LOOKS)))
     assert numbers.tolist() == [1]
     assert recognised[0].previous == 2
 
@@ -145,5 +138,5 @@ def test_persons_without_learned_likelihood_hold_to_the_threshold():
 
 
 def test_persons_of_nobody_are_nobody(persons):
-    numbers, recognised = persons.step(at(0), tracks())
+    numbers, recognised, _ = persons.step(at(0), tracks())
     assert (numbers.tolist(), recognised) == ([], ())

@@ -191,11 +191,32 @@ class EventSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SmoothingSettings:
+    """Hold the tuning values of the paths that are stored.
+
+    Attributes:
+        lag_s: what is seen so much later still corrects a point, 0 to 10; a point is stored this late.
+        interval_s: between two points of a track, 0 (every tick) to 3600; its first and its last are always kept.
+
+    Raises:
+        ValueError: a value out of its bounds.
+    """
+
+    lag_s: float = 1.5
+    interval_s: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name, value, most in (("lag_s", self.lag_s, 10.0), ("interval_s", self.interval_s, 3600.0)):
+            if not 0.0 <= value <= most:
+                raise ValueError(f"{name}: expected 0 to {most:g} s, got {value}")
+
+
+@dataclass(frozen=True, slots=True)
 class PipelineSettings:
     """Hold the tuning values of the whole pipeline.
 
     Attributes:
-        tracker, appearance, bias, identity, events: of the parts.
+        tracker, appearance, bias, identity, events, smoothing: of the parts.
         embeddings_per_tick: crops that one tick may embed; the cleanest come first.
         min_crop_px: a crop less high than this is not embedded.
     """
@@ -205,5 +226,6 @@ class PipelineSettings:
     bias: BiasSettings = field(default_factory=BiasSettings)
     identity: IdentitySettings = field(default_factory=IdentitySettings)
     events: EventSettings = field(default_factory=EventSettings)
+    smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
     embeddings_per_tick: int = 16
     min_crop_px: float = 40.0

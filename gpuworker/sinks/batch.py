@@ -9,7 +9,7 @@ from uuid import UUID
 import numpy as np
 from django.db import DatabaseError, InterfaceError, OperationalError, transaction
 
-from gpuworker.pipeline.values import NO_ID, Event, People, Sighting, StepResult
+from gpuworker.pipeline.values import NO_ID, Event, People, Points, Sighting, StepResult
 from gpuworker.sinks.identifiers import event_id, person_id
 from tracking.models import Detection, Person, Track, TrackEvent, TrackPoint
 
@@ -99,25 +99,10 @@ class _Stay:
 
     first_at: datetime
     last_at: datetime
-    written_at: datetime | None = None  # of the newest point that is in a batch
-    waiting: TrackPoint | None = None  # the newest point that is in none
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How much of what is seen is kept.
-
-    Attributes:
-        point_interval_s: seconds between two points of a track; its first and its last are always kept.
-        detection_interval_s: seconds between two frames of a camera whose detections are kept.
-    """
-
-    point_interval_s: float = 0.5
-    detection_interval_s: float = 1.0
 
 
 class Sampler:
-    """Chooses from the results of a session, in order of time, the rows to keep."""
+    """Makes of the results of a session, in order of time, the rows to keep."""
 
     def __init__(
         self,
@@ -126,14 +111,14 @@ class Sampler:
         session_id: int,
         cameras: Mapping[str, int],
         zones: Mapping[str, int],
-        sampling: Sampling,
+        detection_interval_s: float = 1.0,
     ) -> None:
+        """Begin with nobody; ``detection_interval_s`` lies between two frames whose boxes are kept."""
         self._environment_id = environment_id
         self._session_id = session_id
         self._cameras = cameras  # primary keys by key
         self._zones = zones
-        self._point_every = timedelta(seconds=sampling.point_interval_s)
-        self._detection_every = timedelta(seconds=sampling.detection_interval_s)
+        self._detection_every = timedelta(seconds=detection_interval_s)
         self._stays: dict[int, _Stay] = {}
         self._persons: dict[int, tuple[datetime, datetime]] = {}  # first and last seen by number
         self._detected_at: dict[str, datetime] = {}
@@ -141,6 +126,7 @@ class Sampler:
     def add(self, result: StepResult, batch: Batch) -> None:
         """Add one tick's rows to a batch."""
         self._add_people(result.people, batch)
+        self.add_points(result.settled, batch)
         for sighting in result.sightings:
             self._add_detections(sighting, batch)
         for event in result.events:
@@ -169,15 +155,35 @@ class Sampler:
             )
         )
 
-    def finish(self, batch: Batch) -> None:
-        """Add the last point of every track that is still open."""
-        for stay in self._stays.values():
-            _settle(stay, batch)
-        self._stays.clear()
+    def add_points(self, points: Points, batch: Batch) -> None:
+        """Add points of paths."""
+        rows = zip(
+            points.at,
+            points.track.tolist(),
+            points.state.tolist(),
+            points.covariance[:, [0, 0, 1], [0, 1, 1]].tolist(),
+            points.cameras,
+            strict=True,
+        )
+        for at, track, (x, y, vx, vy), (var_x, cov_xy, var_y), cameras in rows:
+            batch.points.append(
+                TrackPoint(
+                    time=at,
+                    environment_id=self._environment_id,
+                    track_id=track,
+                    x_m=x,
+                    y_m=y,
+                    vx_mps=vx,
+                    vy_mps=vy,
+                    var_x_m2=var_x,
+                    cov_xy_m2=cov_xy,
+                    var_y_m2=var_y,
+                    cameras=" ".join(cameras),
+                )
+            )
 
     def _add_people(self, people: People, batch: Batch) -> None:
-        tracks, numbers = people.track.tolist(), people.person.tolist()
-        for row, (track, number) in enumerate(zip(tracks, numbers, strict=True)):
+        for track, number in zip(people.track.tolist(), people.person.tolist(), strict=True):
             person = self._see_person(number, people.at, batch)
             stay = self._stays.setdefault(track, _Stay(people.at, people.at))
             stay.last_at = max(stay.last_at, people.at)
@@ -188,15 +194,8 @@ class Sampler:
                 started_at=stay.first_at,
                 ended_at=stay.last_at,
             )
-            stay.waiting = self._point(people, row)
-            if stay.written_at is None or people.at - stay.written_at >= self._point_every:
-                _settle(stay, batch)
-        present = set(tracks)
-        for track in [track for track in self._stays if track not in present]:
-            stay = self._stays[track]
-            _settle(stay, batch)
-            if people.at - stay.last_at > FORGET_AFTER:
-                del self._stays[track]
+        for track in [t for t, stay in self._stays.items() if people.at - stay.last_at > FORGET_AFTER]:
+            del self._stays[track]
         for number in [n for n, (_, last) in self._persons.items() if people.at - last > FORGET_AFTER]:
             del self._persons[number]
 
@@ -212,23 +211,6 @@ class Sampler:
             last_seen_at=max(last, at),
         )
         return identifier
-
-    def _point(self, people: People, row: int) -> TrackPoint:
-        x, y, vx, vy = people.state[row].tolist()
-        covariance = people.covariance[row]
-        return TrackPoint(
-            time=people.at,
-            environment_id=self._environment_id,
-            track_id=int(people.track[row]),
-            x_m=x,
-            y_m=y,
-            vx_mps=vx,
-            vy_mps=vy,
-            var_x_m2=float(covariance[0, 0]),
-            cov_xy_m2=float(covariance[0, 1]),
-            var_y_m2=float(covariance[1, 1]),
-            cameras=" ".join(people.cameras[row]),
-        )
 
     def _add_detections(self, sighting: Sighting, batch: Batch) -> None:
         before = self._detected_at.get(sighting.camera_id)
@@ -253,10 +235,3 @@ class Sampler:
                     confidence=confidence,
                 )
             )
-
-
-def _settle(stay: _Stay, batch: Batch) -> None:
-    if stay.waiting is not None:
-        batch.points.append(stay.waiting)
-        stay.written_at = stay.waiting.time
-        stay.waiting = None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from django.db import connection
 
-from gpuworker.pipeline.values import Event, Frame, StepResult
+from gpuworker.pipeline.values import Event, Frame, Points, StepResult
 from gpuworker.sinks.batch import AWAY, REFUSED, Batch, Sampler
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class RowsSink:
         self._write = write
         self._refill = refill
         self._max_rows = max_rows
-        self._inbox: deque[StepResult | Event] = deque()
+        self._inbox: deque[StepResult | Event | Points] = deque()
         self._backlog: deque[Batch] = deque()
         self._changed = threading.Condition()
         self._closing = False
@@ -56,6 +56,10 @@ class RowsSink:
         """Hand over an event that no tick gave."""
         self._accept(event)
 
+    def put_points(self, points: Points) -> None:
+        """Hand over points of paths that no tick gave."""
+        self._accept(points)
+
     def close(self, timeout_s: float = 3.0) -> None:
         """Write out what is waiting, for at most ``timeout_s``, and stop."""
         with self._changed:
@@ -66,7 +70,7 @@ class RowsSink:
             rows = sum(map(len, self._backlog))
             logger.error("The database did not take the last %d rows in %g s: they are lost", rows, timeout_s)
 
-    def _accept(self, item: StepResult | Event) -> None:
+    def _accept(self, item: StepResult | Event | Points) -> None:
         with self._changed:
             if len(self._inbox) >= MAX_RESULTS:
                 self._inbox.popleft()
@@ -78,7 +82,7 @@ class RowsSink:
             while True:
                 self._pause()
                 closing = self._closing  # read before the inbox is emptied: nothing is put after it
-                self._collect(finish=closing)
+                self._collect()
                 written = self._write_backlog()
                 if closing and written:
                     return
@@ -95,17 +99,17 @@ class RowsSink:
         if self._failures:
             time.sleep(RETRY_S[0])
 
-    def _collect(self, *, finish: bool) -> None:
+    def _collect(self) -> None:
         with self._changed:
             items, self._inbox = self._inbox, deque()
         batch = Batch()
         for item in items:
             if isinstance(item, Event):
                 self._sampler.add_event(item, batch)
+            elif isinstance(item, Points):
+                self._sampler.add_points(item, batch)
             else:
                 self._sampler.add(item, batch)
-        if finish:
-            self._sampler.finish(batch)
         if len(batch):
             self._backlog.append(batch)
         while sum(map(len, self._backlog)) > self._max_rows and len(self._backlog) > 1:

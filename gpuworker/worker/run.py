@@ -10,7 +10,7 @@ from django.conf import settings
 
 from environments.models import Camera
 from gpuworker.pipeline.values import Event, Frame
-from gpuworker.sinks.batch import Sampler, Sampling
+from gpuworker.sinks.batch import Sampler
 from gpuworker.sinks.live import LiveSink
 from gpuworker.sinks.rows import RowsSink
 from gpuworker.sinks.status import StatusBoard
@@ -169,6 +169,7 @@ class SessionRun:
             reader.stop(max(deadline_s - time.monotonic(), 0.0))
         if farewell:
             self.states.switch_off()
+        self.rows.put_points(self._pipeline.finish())
         self.rows.close()
         self.live.close(farewell=farewell)
 
@@ -225,8 +226,5 @@ def _sampler(session: TrackingSession, cameras: list[Camera]) -> Sampler:
         session_id=session.pk,
         cameras={camera.key: camera.pk for camera in cameras},
         zones=dict(session.environment.zones.values_list("key", "pk")),
-        sampling=Sampling(
-            point_interval_s=settings.SPOTON_POINT_INTERVAL_S,
-            detection_interval_s=settings.SPOTON_DETECTION_INTERVAL_S,
-        ),
+        detection_interval_s=settings.SPOTON_DETECTION_INTERVAL_S,
     )

@@ -1,5 +1,6 @@
 """Which rows a second of tracking leaves, and that they are written once."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,29 +8,27 @@ from django.db import IntegrityError
 
 from environments.models import Zone
 from gpuworker.pipeline.values import Event
-from gpuworker.sinks.batch import Batch, Sampler, Sampling
+from gpuworker.sinks.batch import Batch, Sampler
 from gpuworker.sinks.identifiers import event_id, person_id
 from tests.factories import CameraFactory, TrackingSessionFactory, ZoneFactory
-from tests.gpuworker.made import at, result, sighting
+from tests.gpuworker.made import at, points, result, sighting
 from tracking.models import Detection, Person, Track, TrackEvent, TrackPoint
 
 
-def make_sampler(*, environment_id=1, session_id=1, cameras=None, zones=None, **sampling) -> Sampler:
+def make_sampler(*, environment_id=1, session_id=1, cameras=None, zones=None, **options) -> Sampler:
     return Sampler(
         environment_id=environment_id,
         session_id=session_id,
         cameras=cameras or {"c1": 1},
         zones=zones or {},
-        sampling=Sampling(**sampling),
+        **options,
     )
 
 
-def batch_of(sampler, *results, finish=False) -> Batch:
+def batch_of(sampler, *results) -> Batch:
     batch = Batch()
     for one in results:
         sampler.add(one, batch)
-    if finish:
-        sampler.finish(batch)
     return batch
 
 
@@ -37,23 +36,15 @@ def seconds_of(points) -> list[float]:
     return [(point.time - at(0)).total_seconds() for point in points]
 
 
-def test_sampler_keeps_first_then_every_interval_then_last_point():
-    sampler = make_sampler(point_interval_s=0.5)
-    batch = batch_of(sampler, *(result(t / 10, {7: 3}) for t in range(9)), finish=True)
-    assert seconds_of(batch.points) == [0.0, 0.5, 0.8]
-
-
-def test_sampler_keeps_last_point_of_a_track_that_is_gone():
-    sampler = make_sampler(point_interval_s=0.5)
-    batch = batch_of(sampler, result(0.0, {7: 3}), result(0.1, {7: 3}), result(0.2))
-    assert seconds_of(batch.points) == [0.0, 0.1]
-
-
-def test_sampler_writes_no_point_twice_when_a_track_comes_back():
-    sampler = make_sampler(point_interval_s=0.5)
-    ticks = [result(0.0, {7: 3}), result(0.1), result(0.2, {7: 3}), result(0.6, {7: 3})]
-    batch = batch_of(sampler, *ticks, finish=True)
-    assert seconds_of(batch.points) == [0.0, 0.6]
+def test_sampler_keeps_the_points_that_have_settled():
+    batch = Batch()
+    sampler = make_sampler()
+    sampler.add(replace(result(1.5, {7: 3, 8: 4}), settled=points(0.0, {7: 3})), batch)
+    assert [(p.track_id, t) for p, t in zip(batch.points, seconds_of(batch.points), strict=True)] == [
+        (7, 0.0)
+    ]
+    sampler.add_points(points(0.5, {7: 3}), batch)
+    assert seconds_of(batch.points) == [0.0, 0.5]
 
 
 def test_sampler_point_holds_state_covariance_and_cameras():

@@ -7,10 +7,10 @@ import pytest
 from django.db import OperationalError
 
 from gpuworker.pipeline.values import Event
-from gpuworker.sinks.batch import Batch, Sampler, Sampling
+from gpuworker.sinks.batch import Batch, Sampler
 from gpuworker.sinks.rows import RowsSink
 from tests.factories import TrackingSessionFactory
-from tests.gpuworker.made import at, result
+from tests.gpuworker.made import at, points, result
 from tests.servers import wait_for
 from tracking.models import TrackEvent, TrackPoint
 
@@ -48,7 +48,6 @@ def make_sink(database, monkeypatch):
             session_id=1,
             cameras={"c1": 1},
             zones={},
-            sampling=Sampling(point_interval_s=0.0),
         )
         sinks.append(RowsSink(sampler, write=database.write, **options))
         return sinks[-1]
@@ -76,8 +75,9 @@ def test_close_writes_what_waits(database, make_sink):
     sink = make_sink()
     sink.put(result(0, {7: 3}), [])
     sink.put_event(Event(kind="camera_online", at=at(1), camera_id="c1"))
+    sink.put_points(points(1, {7: 3}))
     sink.close()
-    assert database.points == [0]
+    assert database.points == [0, 1]
 
 
 def test_rows_wait_while_the_database_is_away_and_follow_in_order(database, make_sink, caplog):
@@ -128,7 +128,6 @@ def test_rows_that_cannot_be_written_take_no_others_along(caplog):
         session_id=session.pk,
         cameras={"c1": 1},
         zones={},
-        sampling=Sampling(),
     )
     sink = RowsSink(sampler)
     odd = Event(kind="zone_enter", at=at(0), payload={"evidence": object()})

@@ -7,7 +7,7 @@ import pytest
 from django.db import IntegrityError, connection
 
 from gpuworker.pipeline.values import Event
-from gpuworker.sinks.batch import Batch, Sampler, Sampling
+from gpuworker.sinks.batch import Batch, Sampler
 from gpuworker.sinks.rows import RowsSink
 from tests.factories import CameraFactory, TrackingSessionFactory
 from tests.gpuworker.made import at, result, sighting
@@ -32,7 +32,6 @@ def make_sampler() -> Sampler:
         session_id=session.pk,
         cameras={"c1": camera.pk},
         zones={},
-        sampling=Sampling(point_interval_s=0.0),
     )
 
 

@@ -177,7 +177,7 @@ SPOTON_MODELS = Path(env.str("SPOTON_MODELS", str(DATA_DIR / "models")))
 # how much of what is seen is kept: seconds between two points of a track, and between two frames of a
 # camera whose detections are stored; and for how long what is seen later still corrects a point
 SPOTON_POINT_INTERVAL_S = _seconds("SPOTON_POINT_INTERVAL_S", 0.5, most=3600.0)
-SPOTON_POINT_LAG_S = _seconds("SPOTON_POINT_LAG_S", 1.5, most=10.0)
+SPOTON_POINT_LAG_S = _seconds("SPOTON_POINT_LAG_S", 1.0, most=10.0)
 SPOTON_DETECTION_INTERVAL_S = _seconds("SPOTON_DETECTION_INTERVAL_S", 1.0, most=3600.0)
 
 # --- accounts -------------------------------------------------------------------------------------

@@ -202,7 +202,7 @@ class SmoothingSettings:
         ValueError: a value out of its bounds.
     """
 
-    lag_s: float = 1.5
+    lag_s: float = 1.0
     interval_s: float = 0.5
 
     def __post_init__(self) -> None:

@@ -212,6 +212,19 @@ class SmoothingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PredictionSettings:
+    """Hold the tuning values of where people will be.
+
+    Attributes:
+        velocity_memory_s: people turn and stop; after so long a third of today's velocity is left.
+        acceleration_psd: m^2/s^3, as of the tracker.
+    """
+
+    velocity_memory_s: float = 7.0
+    acceleration_psd: float = 0.18
+
+
+@dataclass(frozen=True, slots=True)
 class PipelineSettings:
     """Hold the tuning values of the whole pipeline.
 

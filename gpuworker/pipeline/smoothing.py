@@ -5,9 +5,7 @@ through which every new filtered state corrects it. So all ticks cost the same, 
 stored cost anything.
 """
 
-from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,58 +25,18 @@ MICROSECOND = timedelta(microseconds=1)
 IDENTITY = np.eye(STATE)
 
 
-@dataclass(frozen=True, slots=True)
-class _Window:
-    """The points that later frames may still correct, r of them in order of time.
-
-    The newest point of a track is there as long as the track may go on; whether it is kept shows later.
-
-    Attributes:
-        at_us, kept_us: (r,) instant of the point, and of its track's last point to keep up to then.
-        track, person: (r,) numbers.
-        mean, covariance: (r, 5) and (r, 5, 5), smoothed by all ticks so far.
-        gain: (r, 5, 5) by how much a change of the track's newest state changes the point.
-        cameras: (r,) tuples of ids.
-    """
-
-    at_us: Ints
-    kept_us: Ints
-    track: Ints
-    person: Ints
-    mean: Floats
-    covariance: Floats
-    gain: Floats
-    cameras: NDArray[np.object_]
-
-    def __len__(self) -> int:
-        return len(self.at_us)
-
-    @classmethod
-    def none(cls) -> Self:
-        """Give no points."""
-        none, square = np.zeros(0, np.int64), np.zeros((0, STATE, STATE))
-        return cls(none, none, none, none, np.zeros((0, STATE)), square, square, np.zeros(0, object))
-
-    def select(self, index: NDArray) -> Self:
-        """Give the points at an index or mask array."""
-        return type(self)(*(getattr(self, f.name)[index] for f in fields(self)))
-
-    def join(self, other: Self) -> Self:
-        """Give these points and later ones."""
-        return type(self)(
-            *(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self))
-        )
-
-    def points(self) -> Points:
-        """Give the points as they are handed out."""
-        return Points(
-            at=tuple(EPOCH + us * MICROSECOND for us in self.at_us.tolist()),
-            track=self.track,
-            person=self.person,
-            state=self.mean[:, :4],
-            covariance=self.covariance[:, :4, :4],
-            cameras=tuple(self.cameras),
-        )
+POINT = np.dtype(
+    [
+        ("at_us", np.int64),
+        ("kept_us", np.int64),  # instant of the track's last point to keep up to then
+        ("track", np.int64),
+        ("person", np.int64),
+        ("cameras", object),
+        ("mean", np.float64, (STATE,)),  # with the covariance, smoothed by all ticks so far
+        ("covariance", np.float64, (STATE, STATE)),
+        ("gain", np.float64, (STATE, STATE)),  # by how much news of the track's newest state change the point
+    ]
+)
 
 
 class Smoother:
@@ -89,7 +47,9 @@ class Smoother:
         self._lag_us = round(settings.lag_s * 1e6)
         self._interval_us = round(settings.interval_s * 1e6)
         self._acceleration_psd = acceleration_psd
-        self._window = _Window.none()
+        # what later frames may still correct, in order of time; the newest point of a track is there as long
+        # as the track may go on, and whether it is kept shows later
+        self._window = np.zeros(0, POINT)
 
     def step(
         self, at: datetime, tracks: Tracks, person: Ints, cameras: tuple[tuple[str, ...], ...]
@@ -104,34 +64,30 @@ class Smoother:
         """
         now_us = (at - EPOCH) // MICROSECOND
         window, n = self._window, len(tracks)
-        place = _places(window.track, tracks.number)  # (r,)
+        place = _places(window["track"], tracks.number)  # (r,)
         here = np.flatnonzero(place >= 0)
         newest = np.full(n, -1)
         newest[place[here]] = here  # the last one wins
         if len(here):
             self._correct(here, place[here], newest, tracks, now_us)
-            window.person[here] = person[place[here]]
+            window["person"][here] = person[place[here]]
+        at_us, kept_us = window["at_us"], window["kept_us"]
         # the newest point so far was there to go on from, or it tells of this very instant
-        stays = (place < 0) | ((window.kept_us == window.at_us) & (window.at_us < now_us))
-        final = stays & (window.at_us <= now_us - self._lag_us)
-        kept_us = np.where(newest < 0, now_us, np.append(window.kept_us, now_us)[newest])
-        new = _Window(
-            at_us=np.full(n, now_us),
-            kept_us=np.where(now_us - kept_us >= self._interval_us, now_us, kept_us),
-            track=tracks.number,
-            person=person,
-            mean=tracks.mean,
-            covariance=tracks.covariance,
-            gain=np.broadcast_to(IDENTITY, (n, STATE, STATE)),
-            cameras=np.fromiter(cameras, dtype=object, count=n),
-        )
-        self._window = window.select(stays & ~final).join(new)
-        return window.select(final).points() if final.any() else Points.none()
+        stays = (place < 0) | ((kept_us == at_us) & (at_us < now_us))
+        final = stays & (at_us <= now_us - self._lag_us)
+        new = np.zeros(n, POINT)
+        new["at_us"], new["track"], new["person"] = now_us, tracks.number, person
+        new["mean"], new["covariance"], new["gain"] = tracks.mean, tracks.covariance, IDENTITY
+        new["cameras"] = np.fromiter(cameras, dtype=object, count=n)
+        last_us = np.where(newest < 0, now_us, np.append(kept_us, now_us)[newest])
+        new["kept_us"] = np.where(now_us - last_us >= self._interval_us, now_us, last_us)
+        self._window = np.concatenate([window[stays & ~final], new])
+        return _points(window[final]) if final.any() else Points.none()
 
     def finish(self) -> Points:
         """Give all points that are left, as good as they are."""
-        window, self._window = self._window, _Window.none()
-        return window.points()
+        window, self._window = self._window, np.zeros(0, POINT)
+        return _points(window)
 
     def _correct(self, here: Ints, place: Ints, newest: Ints, tracks: Tracks, now_us: int) -> None:
         """Correct the points ``here`` of tracks ``place`` by what is new in the tracks since their newest points.
@@ -141,9 +97,9 @@ class Smoother:
         """
         window = self._window
         known = np.flatnonzero(newest >= 0)
-        last = newest[known]
-        mean, covariance = window.mean[last], window.covariance[last]
-        dt_s = (now_us - window.at_us[last]) / 1e6
+        last = window[newest[known]]
+        mean, covariance = last["mean"], last["covariance"]
+        dt_s = (now_us - last["at_us"]) / 1e6
         f = kalman.transition(dt_s)
         moved = covariance @ np.swapaxes(f, 1, 2)
         predicted = f @ moved + kalman.process_noise(dt_s, self._acceleration_psd)
@@ -151,10 +107,21 @@ class Smoother:
         news = tracks.mean[known] - (f @ mean[..., None])[..., 0]
         spread = tracks.covariance[known] - predicted
         row = np.searchsorted(known, place)
-        product = window.gain[here] @ gain[row]  # (h, 5, 5)
-        window.gain[here] = product
-        window.mean[here] += (product @ news[row][..., None])[..., 0]
-        window.covariance[here] += product @ spread[row] @ np.swapaxes(product, 1, 2)
+        product = window["gain"][here] @ gain[row]  # (h, 5, 5)
+        window["gain"][here] = product
+        window["mean"][here] += (product @ news[row][..., None])[..., 0]
+        window["covariance"][here] += product @ spread[row] @ np.swapaxes(product, 1, 2)
+
+
+def _points(window: NDArray[np.void]) -> Points:
+    return Points(
+        at=tuple(EPOCH + us * MICROSECOND for us in window["at_us"].tolist()),
+        track=window["track"].copy(),
+        person=window["person"].copy(),
+        state=window["mean"][:, :4].copy(),
+        covariance=window["covariance"][:, :4, :4].copy(),
+        cameras=tuple(window["cameras"]),
+    )
 
 
 def _places(track: Ints, numbers: Ints) -> Ints:

@@ -255,8 +255,9 @@ def status(
     Args:
         at: now.
         session: ``{"id", "state", "message", "worker"}``.
-        cameras: each ``{"id", "state", "message", "fps", "age_ms", "age_p95_ms"}``; ages are those of its frames
-            at publication over the last seconds, p50 and p95.
+        cameras: each ``{"id", "state", "message", "fps", "age_ms", "age_p95_ms", "innovation", "unexplained"}``;
+            ages are those of its frames at publication over the last seconds, p50 and p95; innovation is 1 where
+            its boxes lie as far off as assumed, unexplained the share that belongs to nobody.
         stages: ``{"detect": {"p50_ms", "p95_ms"}, ...}`` over the last seconds.
     """
     return _dumps(

@@ -137,6 +137,21 @@ class BiasSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthSettings:
+    """Hold the tuning values of the figures of cameras' health.
+
+    Attributes:
+        memory_s: after so long a box counts a third.
+        limit: squared innovation over its variance beyond which an edge was hidden.
+        least: boxes before there is a figure.
+    """
+
+    memory_s: float = 30.0
+    limit: float = 16.0
+    least: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
 class IdentitySettings:
     """Hold the tuning values of recognising people.
 
@@ -229,7 +244,7 @@ class PipelineSettings:
     """Hold the tuning values of the whole pipeline.
 
     Attributes:
-        tracker, appearance, bias, identity, events, smoothing: of the parts.
+        tracker, appearance, bias, health, identity, events, smoothing: of the parts.
         embeddings_per_tick: crops that one tick may embed; the cleanest come first.
         min_crop_px: a crop less high than this is not embedded.
     """
@@ -237,6 +252,7 @@ class PipelineSettings:
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
     appearance: AppearanceSettings = field(default_factory=AppearanceSettings)
     bias: BiasSettings = field(default_factory=BiasSettings)
+    health: HealthSettings = field(default_factory=HealthSettings)
     identity: IdentitySettings = field(default_factory=IdentitySettings)
     events: EventSettings = field(default_factory=EventSettings)
     smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)

@@ -132,6 +132,7 @@ class Pipeline:
                 "smooth": (smoothed - told) * 1e3,
             },
             settled=settled,
+            health=followed.health,
         )
 
     def finish(self) -> Points:

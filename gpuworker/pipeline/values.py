@@ -258,6 +258,20 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class CameraHealth:
+    """How well a camera's boxes agree with what the others say; None where too little is known.
+
+    Attributes:
+        innovation: mean squared distance of its boxes from what is expected, over the variance of that distance:
+            1 where boxes are as noisy as assumed; more tells of a camera that has moved or of a wrong calibration.
+        unexplained: share of its boxes that belong to nobody.
+    """
+
+    innovation: float | None
+    unexplained: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class StepResult:
     """What one tick gave.
 
@@ -269,6 +283,7 @@ class StepResult:
         stages_ms: elapsed milliseconds by stage: ``detect``, ``embed``, ``track``, ``identify``, ``events``,
             ``smooth``.
         settled: points of paths, to be stored, that later frames change no more.
+        health: of the cameras with a frame in the tick.
     """
 
     at: datetime
@@ -277,3 +292,4 @@ class StepResult:
     events: tuple[Event, ...]
     stages_ms: dict[str, float]
     settled: Points = field(default_factory=Points.none)
+    health: dict[str, CameraHealth] = field(default_factory=dict)

@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from gpuworker.pipeline.values import Frame, StepResult
+from gpuworker.pipeline.values import CameraHealth, Frame, StepResult
 from gpuworker.sinks.meters import Stages, Window, named
 from tracking import live
 
 METER_SPAN_S = 5.0
 SHARES = (50, 95, 99)
+NO_HEALTH = CameraHealth(innovation=None, unexplained=None)
 
 
 @dataclass(slots=True)
 class _Camera:
     frames: Window
     ages_ms: Window
+    health: CameraHealth = NO_HEALTH
     state: str = "off"
     message: str = ""
 
@@ -49,9 +51,11 @@ class StatusBoard:
             self.version += 1
 
     def count_result(self, result: StepResult) -> None:
-        """Count one tick's stages."""
+        """Count one tick's stages, and remember how its cameras agree."""
         with self._lock:
             self._stages.add(time.monotonic(), result.stages_ms)
+            for key, health in result.health.items():
+                self._cameras[key].health = health
 
     def count_published(self, frame: Frame, at: datetime) -> None:
         """Count a frame whose tick is out, and how old it was then."""
@@ -82,6 +86,8 @@ class StatusBoard:
                         "fps": round(camera.frames.rate(now_s), 1),
                         "age_ms": _rounded(ages[0]),
                         "age_p95_ms": _rounded(ages[1]),
+                        "innovation": _rounded(camera.health.innovation, 2),
+                        "unexplained": _rounded(camera.health.unexplained, 2),
                     }
                 )
             stages = {
@@ -102,5 +108,5 @@ class StatusBoard:
             }
 
 
-def _rounded(value: float | None) -> int | None:
-    return None if value is None else round(value)
+def _rounded(value: float | None, digits: int | None = None) -> float | None:
+    return None if value is None else round(value, digits)

@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import redis
 from channels_redis.serializers import registry
 
-from gpuworker.pipeline.values import Event
+from gpuworker.pipeline.values import CameraHealth, Event
 from gpuworker.sinks.identifiers import event_id
 from gpuworker.sinks.live import LiveSink
 from gpuworker.sinks.status import StatusBoard
@@ -224,7 +225,8 @@ def test_the_newest_frame_of_a_camera_wins(make_sink, viewer, monkeypatch):
 def test_status_tells_states_at_once_and_figures(viewer, make_sink):
     sink = make_sink(clock=lambda: at(0.2))
     for t in range(3):
-        sink.put(result(t / 10), [frame(seconds=0.1)])
+        told = replace(result(t / 10), health={"c1": CameraHealth(innovation=0.876, unexplained=None)})
+        sink.put(told, [frame(seconds=0.1)])
     wait_for(lambda: any(m["cameras"][0]["age_ms"] for m in viewer.texts("status")))
     sink.show_camera("c1", "offline", "unplugged")
     sink.show_session(state="paused", message="")
@@ -238,6 +240,7 @@ def test_status_tells_states_at_once_and_figures(viewer, make_sink):
         "unplugged",
         100,
     )
+    assert (camera["innovation"], camera["unexplained"]) == (0.88, None)
     assert status["stages"]["detect"] == {"p50_ms": 4.0, "p95_ms": 4.0}
 
 

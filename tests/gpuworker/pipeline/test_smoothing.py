@@ -84,8 +84,8 @@ def test_smoother_over_a_whole_track_equals_filterpy(times_s):
     points = smoother.finish()
     x, p = reference(times_s, means, covs)
     assert seconds(points) == times_s.round(6).tolist()
-    np.testing.assert_allclose(points.state, x[:, :4], atol=1e-9)
-    np.testing.assert_allclose(points.covariance, p[:, :4, :4], atol=1e-9)
+    np.testing.assert_allclose(points.state, x[:, :4], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(points.covariance, p[:, :4, :4], rtol=1e-9, atol=1e-9)
 
 
 def test_smoother_with_a_lag_equals_filterpy_over_what_was_known_then():
@@ -97,8 +97,8 @@ def test_smoother_with_a_lag_equals_filterpy_over_what_was_known_then():
         x, p = reference(IRREGULAR[: k + 1], means[: k + 1], covs[: k + 1])
         expected = [j for j in range(given, k) if IRREGULAR[j] <= time_s - 0.75]
         assert seconds(points) == IRREGULAR[expected].tolist()
-        np.testing.assert_allclose(points.state, x[expected, :4], atol=1e-9)
-        np.testing.assert_allclose(points.covariance, p[expected, :4, :4], atol=1e-9)
+        np.testing.assert_allclose(points.state, x[expected, :4], rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(points.covariance, p[expected, :4, :4], rtol=1e-9, atol=1e-9)
         given += len(points)
     assert given == 7
 
@@ -120,7 +120,7 @@ def test_smoother_of_several_tracks_that_come_and_go_smooths_each_alone():
         for j, state in enumerate(got):
             until = min(j + 3, len(span))  # half a second later
             x, _ = reference(times_s[span][:until], means[:until], covs[:until])
-            np.testing.assert_allclose(state, x[j, :4], atol=1e-9)
+            np.testing.assert_allclose(state, x[j, :4], rtol=1e-9, atol=1e-9)
 
 
 def test_smoother_is_nearer_the_truth_than_the_filter():
@@ -169,7 +169,9 @@ def test_smoother_goes_on_when_a_track_was_not_shown_for_a_while():
     for time_s in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2):
         rows = [(7, means[k], covs[k]) for k in np.flatnonzero(times_s == time_s)]
         feed(smoother, time_s, *rows)
-    np.testing.assert_allclose(smoother.finish().state, reference(times_s, means, covs)[0][:, :4], atol=1e-9)
+    np.testing.assert_allclose(
+        smoother.finish().state, reference(times_s, means, covs)[0][:, :4], rtol=1e-9, atol=1e-9
+    )
 
 
 def test_smoother_takes_the_newest_word_on_an_instant():
@@ -181,7 +183,7 @@ def test_smoother_takes_the_newest_word_on_an_instant():
     points = smoother.finish()
     assert seconds(points) == [0.0, 0.5]
     x, _ = reference(np.array([0.0, 0.5]), means, covs)
-    np.testing.assert_allclose(points.state, x[:, :4], atol=1e-9)
+    np.testing.assert_allclose(points.state, x[:, :4], rtol=1e-9, atol=1e-9)
 
 
 def test_smoother_gives_the_person_as_known_last_and_the_cameras_of_the_instant():

@@ -12,7 +12,9 @@ from collections.abc import Callable, Sequence
 from django.db import connection
 
 from gpuworker.pipeline.values import Event, Frame, StepResult
-from gpuworker.sinks.batch import AWAY, REFUSED, Batch, Sampler
+from gpuworker.sinks.batch import Batch
+from gpuworker.sinks.sampler import Sampler
+from gpuworker.sinks.writing import AWAY, REFUSED, batch_salvage, batch_write
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +31,7 @@ class RowsSink:
         self,
         sampler: Sampler,
         *,
-        write: Callable[[Batch], None] = Batch.write,
+        write: Callable[[Batch], None] = batch_write,
         refill: Sequence[Callable[[], None]] = (),
         name: str = "rows",
         max_rows: int = MAX_ROWS,
@@ -134,8 +136,7 @@ class RowsSink:
             raise
         except REFUSED as error:
             logger.error("A batch of %d rows cannot be written (%s): writing it in parts", len(batch), error)
-            for refused in batch.salvage():
-                logger.error("Rows of one kind are lost: %s", refused)
+            logger.error("%d rows are lost", batch_salvage(batch))
 
     def _away(self, error: Exception) -> None:
         if not self._failures:

@@ -10,9 +10,9 @@ from django.conf import settings
 
 from environments.models import Camera
 from gpuworker.pipeline.values import Event, Frame
-from gpuworker.sinks.batch import Sampler, Sampling
 from gpuworker.sinks.live import LiveSink
 from gpuworker.sinks.rows import RowsSink
+from gpuworker.sinks.sampler import Sampler, Sampling
 from gpuworker.sinks.status import StatusBoard
 from gpuworker.sources.reader import CameraReader
 from gpuworker.worker.cameras import CameraStates

@@ -1,0 +1,110 @@
+"""Which rows a second of tracking leaves."""
+
+from gpuworker.pipeline.values import Event
+from gpuworker.sinks.batch import Batch
+from gpuworker.sinks.identifiers import event_id, person_id
+from gpuworker.sinks.sampler import Sampler, Sampling
+from tests.gpuworker.made import at, result, sighting
+
+
+def make_sampler(*, environment_id=1, session_id=1, cameras=None, zones=None, **sampling) -> Sampler:
+    return Sampler(
+        environment_id=environment_id,
+        session_id=session_id,
+        cameras=cameras or {"c1": 1},
+        zones=zones or {},
+        sampling=Sampling(**sampling),
+    )
+
+
+def batch_of(sampler, *results, finish=False) -> Batch:
+    batch = Batch()
+    for one in results:
+        sampler.add(one, batch)
+    if finish:
+        sampler.finish(batch)
+    return batch
+
+
+def seconds_of(points) -> list[float]:
+    return [(point.time - at(0)).total_seconds() for point in points]
+
+
+def test_sampler_keeps_first_then_every_interval_then_last_point():
+    sampler = make_sampler(point_interval_s=0.5)
+    batch = batch_of(sampler, *(result(t / 10, {7: 3}) for t in range(9)), finish=True)
+    assert seconds_of(batch.points) == [0.0, 0.5, 0.8]
+
+
+def test_sampler_keeps_last_point_of_a_track_that_is_gone():
+    sampler = make_sampler(point_interval_s=0.5)
+    batch = batch_of(sampler, result(0.0, {7: 3}), result(0.1, {7: 3}), result(0.2))
+    assert seconds_of(batch.points) == [0.0, 0.1]
+
+
+def test_sampler_writes_no_point_twice_when_a_track_comes_back():
+    sampler = make_sampler(point_interval_s=0.5)
+    ticks = [result(0.0, {7: 3}), result(0.1), result(0.2, {7: 3}), result(0.6, {7: 3})]
+    batch = batch_of(sampler, *ticks, finish=True)
+    assert seconds_of(batch.points) == [0.0, 0.6]
+
+
+def test_sampler_point_holds_state_covariance_and_cameras():
+    [point] = batch_of(make_sampler(), result(0.0, {7: 3}, x_m=1.5)).points
+    values = (point.x_m, point.y_m, point.vx_mps, point.vy_mps, point.var_x_m2, point.cov_xy_m2)
+    assert values == (1.5, 2.0, 0.5, 0.0, 0.04, 0.0)
+    assert (point.var_y_m2, point.cameras, point.track_id) == (0.09, "c1 c2", 7)
+
+
+def test_sampler_gives_one_row_a_person_and_track_from_first_to_last():
+    sampler = make_sampler(environment_id=4)
+    batch = batch_of(sampler, result(0.0, {7: 3}), result(0.4, {7: 3, 8: 5}))
+    persons = {p.number: (p.first_seen_at, p.last_seen_at) for p in batch.persons.values()}
+    assert persons == {3: (at(0), at(0.4)), 5: (at(0.4), at(0.4))}
+    assert {t.id: (t.started_at, t.ended_at) for t in batch.tracks.values()} == {
+        7: (at(0), at(0.4)),
+        8: (at(0.4), at(0.4)),
+    }
+    assert set(batch.persons) == {person_id(environment_id=4, number=n) for n in (3, 5)}
+
+
+def test_sampler_keeps_detections_of_a_frame_each_interval_and_camera():
+    sampler = make_sampler(cameras={"c1": 11, "c2": 12}, detection_interval_s=1.0)
+    ticks = [
+        result(t, sightings=[sighting("c1", t, {7: 3}, nobody=1), sighting("c2", t, {7: 3})])
+        for t in (0.0, 0.5, 1.0)
+    ]
+    rows = batch_of(sampler, *ticks).detections
+    found = [(d.camera_id, (d.time - at(0)).total_seconds(), d.ordinal, d.track_id) for d in rows]
+    assert found == [
+        (11, 0.0, 0, 7),
+        (11, 0.0, 1, None),
+        (12, 0.0, 0, 7),
+        (11, 1.0, 0, 7),
+        (11, 1.0, 1, None),
+        (12, 1.0, 0, 7),
+    ]
+
+
+def test_sampler_forgets_who_is_long_gone():
+    sampler = make_sampler()
+    batch_of(sampler, result(0.0, {7: 3}))
+    batch = batch_of(sampler, result(120.0), result(121.0, {9: 3}))
+    assert [(p.first_seen_at, p.last_seen_at) for p in batch.persons.values()] == [(at(121), at(121))]
+
+
+def test_event_id_follows_from_what_happened():
+    event = Event(kind="zone_enter", at=at(1), person=3, zone_id="z1")
+    same = Event(kind="zone_enter", at=at(1), person=3, zone_id="z1", payload={"x": 1})
+    other = Event(kind="zone_enter", at=at(1), person=4, zone_id="z1")
+    identifiers = [event_id(environment_id=1, event=e) for e in (event, same, other)]
+    assert identifiers[0] == identifiers[1] != identifiers[2]
+    assert event_id(environment_id=2, event=event) != identifiers[0]
+
+
+def test_sampler_keeps_an_event_whose_details_cannot_be_stored(caplog):
+    batch = Batch()
+    for evidence in (object(), float("nan")):
+        make_sampler().add_event(Event(kind="zone_enter", at=at(0), payload={"evidence": evidence}), batch)
+    assert [event.payload for event in batch.events] == ["{}", "{}"]
+    assert [m.count("The details of an event (zone_enter at ") for m in caplog.messages] == [1, 1]

@@ -167,6 +167,9 @@ SPOTON_MODELS = Path(env.str("SPOTON_MODELS", str(DATA_DIR / "models")))
 # camera whose detections are stored
 SPOTON_POINT_INTERVAL_S = env.float("SPOTON_POINT_INTERVAL_S", 0.5)
 SPOTON_DETECTION_INTERVAL_S = env.float("SPOTON_DETECTION_INTERVAL_S", 1.0)
+# where rows lie until the database has them, and how much of it a session may fill while the database is away
+SPOTON_SPOOL = DATA_DIR / "spool"
+SPOTON_SPOOL_MB = env.int("SPOTON_SPOOL_MB", 2000)
 
 # --- accounts -------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, connection, transaction
 from django.db.models import Model
 
 from environments.models import Environment
@@ -21,8 +21,14 @@ from tracking.models import Detection, Person, Track, TrackEvent, TrackPoint
 
 logger = logging.getLogger(__name__)
 
-AWAY = (OperationalError, InterfaceError)  # the database cannot be asked now
-REFUSED = (DatabaseError, TypeError, ValueError, OverflowError)  # a row that cannot be written, now or ever
+REFUSED = (
+    DataError,
+    IntegrityError,
+    TypeError,
+    ValueError,
+    OverflowError,
+)  # a row cannot be written, now or ever
+AWAY = (DatabaseError, InterfaceError)  # all else: the database is away, busy, full, being migrated, ...
 
 SEEN = """ON CONFLICT (id) DO UPDATE SET
     first_seen_at = {least}({table}.first_seen_at, excluded.first_seen_at),
@@ -61,8 +67,8 @@ def batch_write(batch: Batch) -> None:
     """Write all rows in one transaction.
 
     Raises:
-        AWAY: the database is away or busy; write again later.
         REFUSED: a row cannot be written.
+        AWAY: the database is away or busy; write again later.
     """
     with transaction.atomic():
         for table, rows in _parts(batch):
@@ -99,8 +105,6 @@ def _insert_acceptable(table: _Table, rows: Sequence[NamedTuple], refused: list[
     try:
         with transaction.atomic():
             _insert(table, rows)
-    except AWAY:
-        raise
     except REFUSED as error:
         if len(rows) == 1:
             refused.append(error)

@@ -82,9 +82,12 @@ class SessionRun:
         self.board = _board(session, keys, span_s=parts.meter_span_s)
         self.rows = RowsSink(
             _sampler(session, cameras),
+            folder=settings.SPOTON_SPOOL,
+            max_bytes=settings.SPOTON_SPOOL_MB * 1_000_000,
             refill=[tracks.refill, persons.refill],
-            name=f"rows {session.environment.slug}",
+            name=session.environment.slug,
         )
+        self.board.watch_storage(self.rows.waiting)
         self.live = LiveSink(
             environment_id=session.environment_id, cameras=keys, board=self.board, clock=parts.clock
         )

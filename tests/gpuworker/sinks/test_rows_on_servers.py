@@ -34,11 +34,11 @@ def make_sampler() -> Sampler:
 
 
 @on("postgres", "timescale")
-def test_rows_survive_a_connection_that_the_server_ends(monkeypatch, caplog):
+def test_rows_survive_a_connection_that_the_server_ends(monkeypatch, caplog, tmp_path):
     caplog.set_level(logging.INFO, "gpuworker.sinks.rows")
-    monkeypatch.setattr("gpuworker.sinks.rows.BATCH_S", 0.02)
+    monkeypatch.setattr("gpuworker.sinks.rows.WRITE_S", 0.02)
     monkeypatch.setattr("gpuworker.sinks.rows.RETRY_S", (0.02,))
-    sink = RowsSink(make_sampler())
+    sink = RowsSink(make_sampler(), folder=tmp_path, max_bytes=10_000_000)
     sink.put(result(0, {7: 3}), [])
     wait_for(TrackPoint.objects.exists)
     with connection.cursor() as cursor:

@@ -219,12 +219,8 @@ class RowsSink:
         until_s = time.monotonic() + WRITE_S
         while time.monotonic() < until_s:
             if self._left is None:
-                if time.monotonic() < self._look_due_s:
-                    return
-                self._left = next(self._lefts, None)
+                self._left = self._next_left()
                 if self._left is None:
-                    self._look_due_s = time.monotonic() + LOOK_S
-                    self._lefts = spools_left(self._folder)
                     return
                 if self._left.rows:
                     logger.info("%d rows that another worker has left are written now", self._left.rows)
@@ -234,6 +230,14 @@ class RowsSink:
             else:
                 self._left.close()
                 self._left = None
+
+    def _next_left(self) -> Spool | None:
+        left = next(self._lefts, None)
+        if left is None and time.monotonic() >= self._look_due_s:
+            self._look_due_s = time.monotonic() + LOOK_S
+            self._lefts = spools_left(self._folder)
+            left = next(self._lefts, None)
+        return left
 
     def _write_payloads(self, payloads: Sequence[bytes]) -> None:
         batch = Batch()

@@ -51,7 +51,6 @@ class SessionRun:
         *,
         parts: Parts,
         wake: Callable[[], None],
-        stopped: Callable[[], bool],
         were_up: Mapping[str, bool],
     ) -> None:
         """Build everything and begin to read the cameras.
@@ -60,7 +59,6 @@ class SessionRun:
             session: claimed.
             parts: what to build from.
             wake: is called when there is a frame.
-            stopped: says whether the worker was asked to stop.
             were_up: by key, whether a camera was up when it was last heard of.
 
         Raises:
@@ -77,7 +75,7 @@ class SessionRun:
         self.started_at = parts.clock()
         self._sizes = {camera.key: (camera.width, camera.height) for camera in cameras}
         site, problems = site_of(session.environment)
-        self._supplies = tracks, persons = _supplies(session.environment_id, stopped)
+        self._supplies = tracks, persons = _supplies(session)
         self._pipeline = parts.make_pipeline(site, tracks, persons)
         self.board = _board(session, keys, span_s=parts.meter_span_s)
         self.rows = RowsSink(
@@ -206,11 +204,11 @@ class SessionRun:
         }
 
 
-def _supplies(environment_id: int, stopped: Callable[[], bool]) -> tuple[NumberSupply, NumberSupply]:
+def _supplies(session: TrackingSession) -> tuple[NumberSupply, NumberSupply]:
     """Give the supplies of track ids and of person numbers, filled."""
     supplies = (
-        NumberSupply("tracks", block=TRACK_BLOCK, stopped=stopped),
-        NumberSupply(f"persons:{environment_id}", block=PERSON_BLOCK, stopped=stopped),
+        NumberSupply("tracks", block=TRACK_BLOCK, slot=session.pk),
+        NumberSupply(f"persons:{session.environment_id}", block=PERSON_BLOCK, slot=session.pk),
     )
     for supply in supplies:
         supply.refill()

@@ -14,6 +14,7 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psycopg
@@ -26,6 +27,7 @@ from tests.gpuworker.made import at
 from tracking.services import session_start
 
 ROOT = Path(__file__).resolve().parents[3]
+Fingerprint = dict[str, tuple[int, str]]
 CHILD = "import django; django.setup(); from tests.gpuworker.sinks.feeding import main; main()"
 TABLES = {
     "tracking_person": "id, environment_id, number, first_seen_at, last_seen_at",
@@ -47,7 +49,7 @@ class Feed:
         tick_s: between two ticks; 0 for as fast as it goes.
         max_bytes: of the spool.
         file_bytes: how long the system lets any file become, as a disk that is full would; None for any length.
-        report: name of a file in the folder for a line a second about what waits and what it cost; empty for none.
+        report: name of a file in the folder for a line a second about what waits; empty for none.
     """
 
     folder: str
@@ -60,7 +62,7 @@ class Feed:
     report: str = ""
 
 
-def fingerprint(url: str) -> dict[str, tuple[int, str]]:
+def fingerprint(url: str) -> Fingerprint:
     """Give by table how many rows there are and a checksum of all that they hold."""
     with psycopg.connect(url.replace("timescale://", "postgres://", 1)) as connection:
         found = {}
@@ -100,6 +102,11 @@ def durable(folder: Path) -> int:
         return int((folder / "durable").read_text() or 0)
     except FileNotFoundError:
         return 0
+
+
+def report(folder: Path) -> list[dict[str, Any]]:
+    """Give what the process said about each second."""
+    return [json.loads(line) for line in (folder / "report").read_text().splitlines()]
 
 
 def prepare() -> None:

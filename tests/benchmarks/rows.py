@@ -57,8 +57,7 @@ def main() -> None:
 
 def _measure(place: Place, seconds: float, outage_s: float) -> dict[str, Any]:
     last = round((seconds + 2.5 * outage_s + 60.0) / TICK_S)
-    feed = {"last": last, "people": PEOPLE, "tick_s": TICK_S, "report": "report"}
-    worker = place.feed(**feed)
+    worker = place.feed(last=last, people=PEOPLE, tick_s=TICK_S, report="report")
     wait_for(lambda: feeding.durable(place.folder) > 50, timeout_s=BOUND_S)
     quiet = _load(place, worker.pid, seconds)
     place.stop_database()

@@ -144,7 +144,7 @@ def tick_result(tick: int, people: int) -> StepResult:
         boxes = np.stack([left, left * 0 + 50, left + 40, left * 0 + 150], axis=1)
         detections = Detections(boxes, np.full(len(boxes), 0.5, np.float32))
         sightings.append(Sighting(key, tick, at(seconds), detections, track[seen], person[seen]))
-    events = ()
+    events: tuple[Event, ...] = ()
     if tick % 10 == 0:
         events = (
             Event("zone_enter", at(seconds), person=int(person[0]), track=int(track[0]), payload={"n": tick}),

@@ -36,7 +36,7 @@ class TrackRow(NamedTuple):
 
 
 class PointRow(NamedTuple):
-    """Where a track was; ``cameras`` are keys, separated by spaces."""
+    """Where a track was; ``cameras`` and ``zones`` are keys, separated by spaces."""
 
     time: datetime
     environment_id: int
@@ -49,6 +49,7 @@ class PointRow(NamedTuple):
     cov_xy_m2: float
     var_y_m2: float
     cameras: str
+    zones: str
 
 
 class DetectionRow(NamedTuple):
@@ -75,6 +76,7 @@ class EventRow(NamedTuple):
     person_id: UUID | None
     track_id: int | None
     zone_id: int | None
+    previous_zone_id: int | None
     camera_id: int | None
     x_m: float | None
     y_m: float | None
@@ -105,6 +107,12 @@ class Batch:
             | {row.environment_id for row in self.points}
             | {row.environment_id for row in self.events}
         )
+
+    @property
+    def span(self) -> tuple[datetime, datetime] | None:
+        """Give the first and the last instant of the time series; None when there is none."""
+        times = [row.time for rows in (self.points, self.detections, self.events) for row in rows]
+        return (min(times), max(times)) if times else None
 
     def merge(self, later: "Batch") -> None:
         """Take in the rows of a batch that came later."""

@@ -29,7 +29,7 @@ WRITE_S = 0.5  # between two transactions
 RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 LOOK_S = 10.0  # between two looks for what others have left
 MAX_RESULTS = 5_000  # waiting to be turned into rows: minutes of a stuck disk
-MAX_ROWS = 20_000  # in one transaction, roughly
+MAX_ROWS = 50_000  # in one transaction, roughly
 
 
 class RowsSink:

@@ -9,9 +9,11 @@ from uuid import UUID
 
 import numpy as np
 
+from environments.geometry import Floats, points_in_polygon
 from gpuworker.pipeline.values import NO_ID, Event, People, Sighting, StepResult
 from gpuworker.sinks.batch import Batch, DetectionRow, EventRow, PersonRow, PointRow, TrackRow
 from gpuworker.sinks.identifiers import event_id, person_id
+from tracking.choices import EventKind
 
 logger = logging.getLogger(__name__)
 
@@ -52,15 +54,26 @@ class Sampler:
         cameras: Mapping[str, int],
         zones: Mapping[str, int],
         sampling: Sampling,
+        areas: Mapping[str, Floats] | None = None,
     ) -> None:
+        """Begin with nobody.
+
+        Args:
+            environment_id, session_id: primary keys.
+            cameras, zones: primary keys by key.
+            sampling: how much is kept.
+            areas: rings of the zones that are areas by key, (k, 2) m.
+        """
         self._environment_id = environment_id
         self._session_id = session_id
-        self._cameras = cameras  # primary keys by key
+        self._cameras = cameras
         self._zones = zones
         self._point_every = timedelta(seconds=sampling.point_interval_s)
         self._detection_every = timedelta(seconds=sampling.detection_interval_s)
         self._stays: dict[int, _Stay] = {}
         self._persons: dict[int, tuple[datetime, datetime]] = {}  # first and last seen by number
+        self._areas = dict(sorted((areas or {}).items()))
+        self._entered: dict[int, int] = {}  # the area that a person entered last, by number
         self._detected_at: dict[str, datetime] = {}
 
     def add(self, result: StepResult, batch: Batch) -> None:
@@ -78,6 +91,7 @@ class Sampler:
             person = person_id(environment_id=self._environment_id, number=event.person)
             if event.person not in self._persons:
                 self._see_person(event.person, event.at, batch)
+        zone = None if event.zone_id is None else self._zones.get(event.zone_id)
         batch.events.append(
             EventRow(
                 id=event_id(environment_id=self._environment_id, event=event),
@@ -86,13 +100,25 @@ class Sampler:
                 kind=event.kind,
                 person_id=person,
                 track_id=event.track,
-                zone_id=None if event.zone_id is None else self._zones.get(event.zone_id),
+                zone_id=zone,
+                previous_zone_id=self._previous_zone(event, zone),
                 camera_id=None if event.camera_id is None else self._cameras.get(event.camera_id),
                 x_m=event.x_m,
                 y_m=event.y_m,
                 payload=_payload(event),
             )
         )
+
+    def _previous_zone(self, event: Event, zone: int | None) -> int | None:
+        """Give the area that somebody who enters one had entered before; those who leave begin anew."""
+        if event.person is None or event.kind not in (EventKind.ZONE_ENTER, EventKind.PERSON_LEFT):
+            return None
+        previous = self._entered.pop(event.person, None)
+        if event.kind == EventKind.PERSON_LEFT:
+            return None
+        if zone is not None:
+            self._entered[event.person] = zone
+        return previous
 
     def finish(self, batch: Batch) -> None:
         """Add the last point of every track that is still open."""
@@ -102,6 +128,7 @@ class Sampler:
 
     def _add_people(self, people: People, batch: Batch) -> None:
         tracks, numbers = people.track.tolist(), people.person.tolist()
+        zones = self._zones_of(people)
         for row, (track, number) in enumerate(zip(tracks, numbers, strict=True)):
             person = self._see_person(number, people.at, batch)
             stay = self._stays.setdefault(track, _Stay(people.at, people.at))
@@ -113,7 +140,7 @@ class Sampler:
                 started_at=stay.first_at,
                 ended_at=stay.last_at,
             )
-            stay.waiting = self._point(people, row)
+            stay.waiting = self._point(people, row, zones[row])
             if stay.written_at is None or people.at - stay.written_at >= self._point_every:
                 _settle(stay, batch)
         present = set(tracks)
@@ -124,6 +151,7 @@ class Sampler:
                 del self._stays[track]
         for number in [n for n, (_, last) in self._persons.items() if people.at - last > FORGET_AFTER]:
             del self._persons[number]
+            self._entered.pop(number, None)
 
     def _see_person(self, number: int, at: datetime, batch: Batch) -> UUID:
         identifier = person_id(environment_id=self._environment_id, number=number)
@@ -138,7 +166,17 @@ class Sampler:
         )
         return identifier
 
-    def _point(self, people: People, row: int) -> PointRow:
+    def _zones_of(self, people: People) -> list[str]:
+        """Give for each person the keys of the areas that they are in."""
+        if not self._areas or not len(people):
+            return [""] * len(people)
+        names = list(self._areas)
+        inside = np.stack([points_in_polygon(people.state[:, :2], ring) for ring in self._areas.values()])
+        return [
+            " ".join(name for name, is_in in zip(names, of_one, strict=True) if is_in) for of_one in inside.T
+        ]
+
+    def _point(self, people: People, row: int, zones: str) -> PointRow:
         x, y, vx, vy = people.state[row].tolist()
         covariance = people.covariance[row]
         return PointRow(
@@ -153,6 +191,7 @@ class Sampler:
             cov_xy_m2=float(covariance[0, 1]),
             var_y_m2=float(covariance[1, 1]),
             cameras=" ".join(people.cameras[row]),
+            zones=zones,
         )
 
     def _add_detections(self, sighting: Sighting, batch: Batch) -> None:

@@ -8,16 +8,17 @@ each column keeps the widest of what is there and what comes, whatever the order
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, connection, transaction
 from django.db.models import Model
+from django.utils import timezone
 
 from environments.models import Environment
 from gpuworker.sinks.batch import Batch, DetectionRow, EventRow, PersonRow, PointRow, TrackRow
-from tracking.models import Detection, Person, Track, TrackEvent, TrackPoint
+from tracking.models import Detection, LateSpan, Person, Track, TrackEvent, TrackPoint
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,8 @@ REFUSED = (
     OverflowError,
 )  # a row cannot be written, now or ever
 AWAY = (DatabaseError, InterfaceError)  # all else: the database is away, busy, full, being migrated, ...
+
+LATE = timedelta(minutes=10)  # counting goes back as far by itself; see analytics.services.aggregates_refresh
 
 SEEN = """ON CONFLICT (id) DO UPDATE SET
     first_seen_at = {least}({table}.first_seen_at, excluded.first_seen_at),
@@ -73,6 +76,7 @@ def batch_write(batch: Batch) -> None:
     with transaction.atomic():
         for table, rows in _parts(batch):
             _insert(table, rows)
+        _note_late(batch)
 
 
 def batch_salvage(batch: Batch) -> int:
@@ -88,9 +92,17 @@ def batch_salvage(batch: Batch) -> int:
     refused: list[Exception] = []
     for table, rows in _parts(batch):
         _insert_acceptable(table, rows, refused)
+    _note_late(batch)
     for message in sorted({str(error).strip() for error in refused})[:5]:
         logger.error("A row is lost: %s", message)
     return len(refused)
+
+
+def _note_late(batch: Batch) -> None:
+    """Have what was counted over the rows' time counted again, if they come too late for the first count."""
+    span = batch.span
+    if span is not None and span[0] < timezone.now() - LATE:
+        LateSpan.objects.create(begins_at=span[0], ends_at=span[1])
 
 
 def _parts(batch: Batch) -> Iterable[tuple[_Table, Sequence[NamedTuple]]]:

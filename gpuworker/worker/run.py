@@ -9,7 +9,7 @@ from functools import partial
 from django.conf import settings
 
 from environments.models import Camera
-from gpuworker.pipeline.values import Event, Frame
+from gpuworker.pipeline.values import Event, Frame, Zone
 from gpuworker.sinks.live import LiveSink
 from gpuworker.sinks.rows import RowsSink
 from gpuworker.sinks.sampler import Sampler, Sampling
@@ -79,7 +79,7 @@ class SessionRun:
         self._pipeline = parts.make_pipeline(site, tracks, persons)
         self.board = _board(session, keys, span_s=parts.meter_span_s)
         self.rows = RowsSink(
-            _sampler(session, cameras),
+            _sampler(session, cameras, site.zones),
             folder=settings.SPOTON_SPOOL,
             max_bytes=settings.SPOTON_SPOOL_MB * 1_000_000,
             refill=[tracks.refill, persons.refill],
@@ -220,12 +220,13 @@ def _board(session: TrackingSession, cameras: list[str], *, span_s: float) -> St
     return StatusBoard(session=about, cameras=cameras, span_s=span_s)
 
 
-def _sampler(session: TrackingSession, cameras: list[Camera]) -> Sampler:
+def _sampler(session: TrackingSession, cameras: list[Camera], zones: tuple[Zone, ...]) -> Sampler:
     return Sampler(
         environment_id=session.environment_id,
         session_id=session.pk,
         cameras={camera.key: camera.pk for camera in cameras},
         zones=dict(session.environment.zones.values_list("key", "pk")),
+        areas={zone.zone_id: zone.points_m for zone in zones if zone.kind == "polygon"},
         sampling=Sampling(
             point_interval_s=settings.SPOTON_POINT_INTERVAL_S,
             detection_interval_s=settings.SPOTON_DETECTION_INTERVAL_S,

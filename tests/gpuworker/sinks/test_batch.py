@@ -15,10 +15,12 @@ def make_batch() -> Batch:
     return Batch(
         persons={SOMEBODY: PersonRow(SOMEBODY, 1, 3, at(0), at(1.000001))},
         tracks={7: TrackRow(7, 1, SOMEBODY, at(0), at(1))},
-        points=[PointRow(at(0.1), 1, 7, 0.1, -2.0, 0.5, 0.0, 0.04, 1e-300, 0.09, "c1 c2")],
+        points=[PointRow(at(0.1), 1, 7, 0.1, -2.0, 0.5, 0.0, 0.04, 1e-300, 0.09, "c1 c2", "z1")],
         detections=[DetectionRow(at(0), 1, 0, None, 1.0, 2.0, 3.0, 4.0, 0.5)],
         events=[
-            EventRow(UUID(int=9), at(1), 1, "zone_enter", None, 2**53, 1, None, None, 1.5, '{"ä": [1, null]}')
+            EventRow(
+                UUID(int=9), at(1), 1, "zone_enter", None, 2**53, 1, 2, None, None, 1.5, '{"ä": [1, null]}'
+            )
         ],
     )
 

@@ -1,5 +1,7 @@
 """Which rows a second of tracking leaves."""
 
+import numpy as np
+
 from gpuworker.pipeline.values import Event
 from gpuworker.sinks.batch import Batch
 from gpuworker.sinks.identifiers import event_id, person_id
@@ -7,13 +9,16 @@ from gpuworker.sinks.sampler import Sampler, Sampling
 from tests.gpuworker.made import at, result, sighting
 
 
-def make_sampler(*, environment_id=1, session_id=1, cameras=None, zones=None, **sampling) -> Sampler:
+def make_sampler(
+    *, environment_id=1, session_id=1, cameras=None, zones=None, areas=None, **sampling
+) -> Sampler:
     return Sampler(
         environment_id=environment_id,
         session_id=session_id,
         cameras=cameras or {"c1": 1},
         zones=zones or {},
         sampling=Sampling(**sampling),
+        areas=areas,
     )
 
 
@@ -108,3 +113,42 @@ def test_sampler_keeps_an_event_whose_details_cannot_be_stored(caplog):
         make_sampler().add_event(Event(kind="zone_enter", at=at(0), payload={"evidence": evidence}), batch)
     assert [event.payload for event in batch.events] == ["{}", "{}"]
     assert [m.count("The details of an event (zone_enter at ") for m in caplog.messages] == [1, 1]
+
+
+def square(x_m: float, size_m: float) -> np.ndarray:
+    return np.array([[x_m, 0], [x_m + size_m, 0], [x_m + size_m, 4], [x_m, 4]], float)
+
+
+def test_sampler_point_names_the_areas_it_is_in():
+    # people stand at (x, 2) m
+    sampler = make_sampler(areas={"wide": square(0, 10), "left": square(0, 3)}, point_interval_s=0.0)
+    batch = batch_of(sampler, result(0, {7: 3}), result(1, {7: 3}, x_m=5.0), result(2, {7: 3}, x_m=11.0))
+    assert [point.zones for point in batch.points] == ["left wide", "wide", ""]
+
+
+def test_sampler_entry_names_the_area_entered_before():
+    def event(kind, zone=None, person=3):
+        return Event(kind=kind, at=at(0), person=person, zone_id=zone)
+
+    happened = [
+        event("zone_enter", "a"),
+        event("zone_leave", "a"),
+        event("line_cross", "line"),
+        event("zone_enter", "b", person=4),
+        event("zone_enter", "b"),
+        event("zone_enter", "a"),
+        event("person_left"),
+        event("zone_enter", "b"),
+    ]
+    sampler = make_sampler(zones={"a": 1, "b": 2, "line": 3})
+    rows = batch_of(sampler, result(0, {7: 3, 8: 4}, events=happened)).events
+    assert [(row.zone_id, row.previous_zone_id) for row in rows] == [
+        (1, None),
+        (1, None),
+        (3, None),
+        (2, None),
+        (2, 1),
+        (1, 2),
+        (None, None),
+        (2, None),
+    ]

@@ -1,6 +1,7 @@
 """Batches written to SQLite, PostgreSQL and TimescaleDB, each a real server."""
 
 from datetime import timedelta
+from unittest.mock import patch
 
 import pytest
 from django.db import IntegrityError, connection
@@ -19,7 +20,7 @@ from tests.tracking.test_databases import (  # noqa: F401 - fixtures, and the ho
     pytest_generate_tests,
     server,
 )
-from tracking.models import Detection, Person, Track, TrackEvent, TrackingSession, TrackPoint
+from tracking.models import Detection, LateSpan, Person, Track, TrackEvent, TrackingSession, TrackPoint
 from tracking.services import history_expire
 
 pytestmark = pytest.mark.usefixtures("server")
@@ -147,6 +148,16 @@ def test_rows_of_a_deleted_environment_are_dropped(caplog):
     assert batch_salvage(batch) == len(batch)
     assert set(counts().values()) == {0}
     assert caplog.messages == [f"{len(batch)} rows are dropped: their environment was deleted"]
+
+
+def test_rows_that_come_late_are_noted_and_others_are_not():
+    batch_write(filled_batch())
+    assert list(LateSpan.objects.values_list("begins_at", "ends_at")) == [(at(0), at(0.6))]
+    with patch("gpuworker.sinks.writing.timezone.now", lambda: at(600)):
+        batch_write(batch_of(make_sampler(TrackingSession.objects.get()), result(0.0, {7: 3})))
+    assert LateSpan.objects.count() == 1
+    batch_write(Batch())
+    assert LateSpan.objects.count() == 1
 
 
 @on("postgres", "timescale")

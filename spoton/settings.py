@@ -156,6 +156,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "tracking.tasks.history_expire",
         "schedule": 3600.0,
     },
+    "count what is new": {
+        "task": "analytics.tasks.aggregates_refresh",
+        "schedule": 60.0,
+    },
 }
 
 # --- the worker -----------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ from tests.factories import (
 from tracking.models import Detection, TrackEvent, TrackingSession, TrackPoint
 from tracking.services import numbers_reserve, session_claim
 
-OURS = ("tracking", "environments", "accounts")
+OURS = ("analytics", "tracking", "environments", "accounts")
 SERIES = {
     "tracking_trackpoint": timedelta(days=1),
     "tracking_detection": timedelta(days=1),
@@ -183,7 +183,8 @@ def test_commands_reach_the_server_through_the_settings(server, database_url, tm
 @on("timescale")
 def test_time_series_are_hypertables(server):
     found = fetch(
-        "SELECT hypertable_name, column_name, time_interval FROM timescaledb_information.dimensions"
+        "SELECT hypertable_name, column_name, time_interval FROM timescaledb_information.dimensions "
+        "WHERE hypertable_name LIKE 'tracking%%'"
     )
     assert {(name, column): interval for name, column, interval in found} == {
         (name, "time"): interval for name, interval in SERIES.items()

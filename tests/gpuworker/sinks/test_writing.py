@@ -89,11 +89,8 @@ def test_everything_is_stored_once_even_if_written_again():
 def test_rows_are_read_by_django_as_they_were_given():
     batch = filled_batch()
     batch_write(batch)
-    for table, rows in zip(
-        TABLES[:4],
-        (batch.persons.values(), batch.tracks.values(), batch.points, batch.detections),
-        strict=True,
-    ):
+    given: list[list] = [[*batch.persons.values()], [*batch.tracks.values()], batch.points, batch.detections]
+    for table, rows in zip(TABLES[:4], given, strict=True):
         stored = table.model._default_manager.values_list(*table.row._fields)
         assert sorted(map(repr, stored)) == sorted(repr(tuple(row)) for row in rows)
 

@@ -34,7 +34,7 @@ from tests.factories import (
     TrackPointFactory,
 )
 from tracking.models import Detection, TrackEvent, TrackingSession, TrackPoint
-from tracking.services import numbers_reserve, session_claim
+from tracking.services import history_expire, numbers_reserve, session_claim
 
 OURS = ("analytics", "tracking", "environments", "accounts")
 SERIES = {
@@ -201,6 +201,32 @@ def test_rows_of_different_days_lie_in_different_chunks(server):
         "tracking_trackpoint",
     )
     assert chunks == [(2,)]
+
+
+@on("timescale")
+def test_chunks_that_nobody_keeps_are_dropped(server):
+    point, kept_longer = TrackPointFactory(time=T0), TrackPointFactory(time=T0 + timedelta(hours=1))
+    Environment.objects.filter(pk=kept_longer.environment_id).update(retention_days=90)
+    TrackPointFactory(time=T0 + timedelta(days=40), track=point.track)
+    query = (
+        "SELECT count(*) FROM timescaledb_information.chunks WHERE hypertable_name = 'tracking_trackpoint'"
+    )
+    history_expire(now=T0 + timedelta(days=35))
+    assert (fetch(query), TrackPoint.objects.count()) == ([(2,)], 2)
+    history_expire(now=T0 + timedelta(days=100))
+    assert (fetch(query), TrackPoint.objects.count()) == ([(0,)], 0)
+
+
+@on("timescale")
+def test_old_chunks_are_compressed_and_still_take_and_lose_rows(server):
+    points = [TrackPointFactory(time=T0), TrackPointFactory(time=T0 + timedelta(seconds=1))]
+    assert fetch("SELECT count(compress_chunk(c)) FROM show_chunks('tracking_trackpoint') c") == [(1,)]
+    TrackPoint.objects.bulk_create(points, ignore_conflicts=True)
+    late = TrackPointFactory(time=T0 + timedelta(seconds=2), track=points[0].track)
+    assert TrackPoint.objects.count() == 3
+    points[0].environment.delete()
+    assert list(TrackPoint.objects.values_list("time", flat=True)) == [points[1].time]
+    assert late.track_id == points[0].track_id
 
 
 @on("postgres")

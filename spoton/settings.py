@@ -167,6 +167,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "tracking.tasks.history_expire",
         "schedule": 3600.0,
     },
+    "count what is new": {
+        "task": "analytics.tasks.aggregates_refresh",
+        "schedule": 60.0,
+    },
 }
 
 # --- the worker -----------------------------------------------------------------------------------
@@ -179,6 +183,9 @@ SPOTON_MODELS = Path(env.str("SPOTON_MODELS", str(DATA_DIR / "models")))
 SPOTON_POINT_INTERVAL_S = _seconds("SPOTON_POINT_INTERVAL_S", 0.5, most=3600.0)
 SPOTON_POINT_LAG_S = _seconds("SPOTON_POINT_LAG_S", 1.0, most=10.0)
 SPOTON_DETECTION_INTERVAL_S = _seconds("SPOTON_DETECTION_INTERVAL_S", 1.0, most=3600.0)
+# where rows lie until the database has them, and how much of it a session may fill while the database is away
+SPOTON_SPOOL = DATA_DIR / "spool"
+SPOTON_SPOOL_MB = env.int("SPOTON_SPOOL_MB", 2000)
 
 # --- accounts -------------------------------------------------------------------------------------
 

@@ -2,12 +2,13 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from gpuworker.pipeline.values import CameraHealth, Frame, StepResult
+from gpuworker.sinks.backlog import Waiting
 from gpuworker.sinks.meters import Stages, Window, named
 from tracking import live
 
@@ -36,7 +37,12 @@ class StatusBoard:
         self._session = dict(session)
         self._cameras = {key: _Camera(Window(span_s), Window(span_s)) for key in cameras}
         self._stages = Stages(span_s)
+        self._waiting: Callable[[], Waiting] | None = None
         self.version = 0  # counts changes of state
+
+    def watch_storage(self, waiting: Callable[[], Waiting]) -> None:
+        """Ask from now on how many rows wait for the database."""
+        self._waiting = waiting
 
     def set_session(self, *, state: str, message: str) -> None:
         """Say what the session does."""
@@ -74,6 +80,7 @@ class StatusBoard:
     def message(self, *, at: datetime) -> str:
         """Write the status message."""
         now_s = time.monotonic()
+        storage = None if self._waiting is None else _storage(self._waiting())
         with self._lock:
             cameras = []
             for key, camera in self._cameras.items():
@@ -94,7 +101,8 @@ class StatusBoard:
                 stage: {"p50_ms": row["p50"], "p95_ms": row["p95"]}
                 for stage, row in self._stages.percentiles(now_s, SHARES).items()
             }
-            return live.status(at=at, session=dict(self._session), cameras=cameras, stages=stages)
+            session = dict(self._session)
+            return live.status(at=at, session=session, cameras=cameras, stages=stages, storage=storage)
 
     def measured(self) -> dict[str, Any]:
         """Give what passed in the span: stages and ages at publication in ms by percentile, frames by camera."""
@@ -110,3 +118,14 @@ class StatusBoard:
 
 def _rounded(value: float | None, digits: int | None = None) -> float | None:
     return None if value is None else round(value, digits)
+
+
+def _storage(waiting: Waiting) -> dict[str, Any]:
+    oldest_s = None if waiting.oldest_s is None else round(waiting.oldest_s, 1)
+    return {
+        "backlog_rows": waiting.rows,
+        "memory_rows": waiting.memory_rows,
+        "oldest_s": oldest_s,
+        "spool_bytes": waiting.spool_bytes,
+        "dropped_rows": waiting.dropped_rows,
+    }

@@ -12,6 +12,7 @@ import redis
 from channels_redis.serializers import registry
 
 from gpuworker.pipeline.values import CameraHealth, Event
+from gpuworker.sinks.backlog import Waiting
 from gpuworker.sinks.identifiers import event_id
 from gpuworker.sinks.live import LiveSink
 from gpuworker.sinks.status import StatusBoard
@@ -242,6 +243,7 @@ def test_status_tells_states_at_once_and_figures(viewer, make_sink):
     )
     assert (camera["innovation"], camera["unexplained"]) == (0.88, None)
     assert status["stages"]["detect"] == {"p50_ms": 4.0, "p95_ms": 4.0}
+    assert status["storage"] is None
 
 
 def test_who_is_where_now_is_kept_for_a_few_seconds(viewer, make_sink):
@@ -306,3 +308,15 @@ def put_and_ask(sink, seconds: float, condition):
     sink.put(result(seconds), [])
     assert time.monotonic() - started < 0.5
     return condition()
+
+
+def test_status_says_what_waits_for_the_database():
+    board = StatusBoard(session={"id": 1}, cameras=[])
+    board.watch_storage(lambda: Waiting(9, 3, 1200, 2.345, 0))
+    assert json.loads(board.message(at=at(0)))["storage"] == {
+        "backlog_rows": 9,
+        "memory_rows": 3,
+        "oldest_s": 2.3,
+        "spool_bytes": 1200,
+        "dropped_rows": 0,
+    }

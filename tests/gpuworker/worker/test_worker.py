@@ -117,8 +117,10 @@ def site():
 
 
 @pytest.fixture
-def make_worker(site, clock, monkeypatch):
-    monkeypatch.setattr("gpuworker.sinks.rows.BATCH_S", 0.02)
+def make_worker(site, clock, monkeypatch, settings, tmp_path):
+    monkeypatch.setattr("gpuworker.sinks.rows.SPOOL_S", 0.02)
+    monkeypatch.setattr("gpuworker.sinks.rows.WRITE_S", 0.02)
+    settings.SPOTON_SPOOL = tmp_path / "spool"
     workers = []
 
     def make(name="one", **options) -> Worker:

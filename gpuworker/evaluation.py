@@ -5,9 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
 
 import numpy as np
 
+from gpuworker.path_scoring import PathScorer, PathScores
 from gpuworker.pipeline.seams import Detector, Embedder
 from gpuworker.pipeline.settings import PipelineSettings
 from gpuworker.pipeline.step import Pipeline
@@ -25,7 +27,7 @@ class Evaluation:
     """What the pipeline did with a scene.
 
     Attributes:
-        scores: None where the truth is not known.
+        scores, paths: None where the truth is not known.
         identities: persons published inside the scored area.
         lasting_identities: those of them published for more than five seconds.
         frames: ticks.
@@ -34,17 +36,20 @@ class Evaluation:
     """
 
     scores: Scores | None
+    paths: PathScores | None
     identities: int
     lasting_identities: int
     frames: int
     ms_per_frame: dict[str, float]
     stages_ms: dict[str, float]
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, Any]:
         """Give plain JSON values under the documented names."""
-        names = Scores.__dataclass_fields__
-        scores = dict.fromkeys(names) if self.scores is None else asdict(self.scores)
-        return {**scores, **{k: v for k, v in asdict(self).items() if k != "scores"}}
+        values = asdict(self)
+        for name, kind in (("scores", Scores), ("paths", PathScores)):
+            scored = values.pop(name)
+            values |= dict.fromkeys(kind.__dataclass_fields__) if scored is None else scored
+        return values
 
 
 class RecordedDetector:
@@ -109,8 +114,8 @@ def evaluate_scene(
         take_person_number=count(1).__next__,
         settings=settings,
     )
-    follows = models is None
-    return _summary(scene, _follow(scene, pipeline, recorded) if follows else _watch(scene, pipeline))
+    results = _follow(scene, pipeline, recorded) if models is None else _watch(scene, pipeline)
+    return _summary(scene, results, pipeline)
 
 
 def captured_at(scene: Scene, camera: SceneCamera, tick: int) -> datetime:
@@ -137,21 +142,27 @@ def _watch(scene: Scene, pipeline: Pipeline) -> Iterator[StepResult]:
             yield pipeline.step(frames)
 
 
-def _summary(scene: Scene, results: Iterator[StepResult]) -> Evaluation:
+def _summary(scene: Scene, results: Iterator[StepResult], pipeline: Pipeline) -> Evaluation:
+    paths = PathScorer(scene.truth, scene.bounds_m, scene.fps) if scene.truth else None
     published: list[Positions] = []
     ticks: defaultdict[int, int] = defaultdict(int)
     spent: list[dict[str, float]] = []
-    for result in results:
+    for tick, result in enumerate(results):
+        if paths:
+            paths.add(tick, result.people, result.settled)
         inside = Positions(result.people.person, result.people.state[:, :2]).inside(scene.bounds_m)
         published.append(inside)
         spent.append(result.stages_ms)
         for person in inside.ids.tolist():
             ticks[person] += 1
+    if paths:
+        paths.add_stored(pipeline.finish())
     totals = [sum(stages.values()) for stages in spent]
     stages = list(dict.fromkeys(name for tick in spent for name in tick))
     truth = scene.truth and [t.inside(scene.bounds_m) for t in scene.truth[: len(published)]]
     return Evaluation(
         scores=score(truth, published) if truth else None,
+        paths=paths.scores() if paths else None,
         identities=len(ticks),
         lasting_identities=sum(n > LASTING_S * scene.fps for n in ticks.values()),
         frames=len(published),

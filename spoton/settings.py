@@ -31,6 +31,17 @@ def _secret(name: str) -> str:
     return value
 
 
+def _seconds(name: str, default: float, *, most: float) -> float:
+    value = env.str(name, str(default))
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0.0 <= seconds <= most:
+        raise ImproperlyConfigured(f"{name} must be a number of seconds from 0 to {most:g}, got {value!r}")
+    return seconds
+
+
 SECRET_KEY = _secret("SECRET_KEY")
 DEBUG = env.bool("DEBUG", False)
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
@@ -156,6 +167,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "tracking.tasks.history_expire",
         "schedule": 3600.0,
     },
+    "count what is new": {
+        "task": "analytics.tasks.aggregates_refresh",
+        "schedule": 60.0,
+    },
 }
 
 # --- the worker -----------------------------------------------------------------------------------
@@ -164,9 +179,13 @@ SPOTON_DETECTOR = env.str("SPOTON_DETECTOR", "motion")
 SPOTON_EMBEDDER = env.str("SPOTON_EMBEDDER", "colour")
 SPOTON_MODELS = Path(env.str("SPOTON_MODELS", str(DATA_DIR / "models")))
 # how much of what is seen is kept: seconds between two points of a track, and between two frames of a
-# camera whose detections are stored
-SPOTON_POINT_INTERVAL_S = env.float("SPOTON_POINT_INTERVAL_S", 0.5)
-SPOTON_DETECTION_INTERVAL_S = env.float("SPOTON_DETECTION_INTERVAL_S", 1.0)
+# camera whose detections are stored; and for how long what is seen later still corrects a point
+SPOTON_POINT_INTERVAL_S = _seconds("SPOTON_POINT_INTERVAL_S", 0.5, most=3600.0)
+SPOTON_POINT_LAG_S = _seconds("SPOTON_POINT_LAG_S", 1.0, most=10.0)
+SPOTON_DETECTION_INTERVAL_S = _seconds("SPOTON_DETECTION_INTERVAL_S", 1.0, most=3600.0)
+# where rows lie until the database has them, and how much of it a session may fill while the database is away
+SPOTON_SPOOL = DATA_DIR / "spool"
+SPOTON_SPOOL_MB = env.int("SPOTON_SPOOL_MB", 2000)
 
 # --- accounts -------------------------------------------------------------------------------------
 

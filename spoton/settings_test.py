@@ -19,3 +19,6 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # noqa: F405
     # a file, as in production: several threads cannot wait for each other's writes in a database in memory
     DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}  # noqa: F405
+
+# each process of a test run is a machine of its own: none picks up what another has left
+SPOTON_SPOOL = DATA_DIR / f"spool-{os.getpid()}"  # noqa: F405

@@ -96,10 +96,10 @@ def run_redis(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def run_postgres(folder: Path) -> Iterator[str]:
+def run_postgres(folder: Path, **settings: str) -> Iterator[str]:
     """Run PostgreSQL on a socket in the folder and give the URL of its database ``postgres``.
 
-    The data stay in the folder: running it again there finds them.
+    ``settings`` are the server's own. The data stay in the folder: running it again there finds them.
     """
     binaries = postgres_binaries()
     if binaries is None:
@@ -122,7 +122,7 @@ def run_postgres(folder: Path) -> Iterator[str]:
         binaries / "postgres",
         "-D",
         data,
-        *(f"--{name}={value}" for name, value in options.items()),
+        *(f"--{name}={value}" for name, value in (options | settings).items()),
     ]
     url = postgres_database_url(folder, "postgres")
     with _server(

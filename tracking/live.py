@@ -249,15 +249,20 @@ def status(
     session: Mapping[str, Any] | None,
     cameras: Sequence[Mapping[str, Any]],
     stages: Mapping[str, Mapping[str, float]] | None = None,
+    storage: Mapping[str, Any] | None = None,
 ) -> str:
     """Write how the session and its cameras are doing.
 
     Args:
         at: now.
         session: ``{"id", "state", "message", "worker"}``.
-        cameras: each ``{"id", "state", "message", "fps", "age_ms", "age_p95_ms"}``; ages are those of its frames
-            at publication over the last seconds, p50 and p95.
+        cameras: each ``{"id", "state", "message", "fps", "age_ms", "age_p95_ms", "innovation", "unexplained"}``;
+            ages are those of its frames at publication over the last seconds, p50 and p95; innovation is 1 where
+            its boxes lie as far off as assumed, unexplained the share that belongs to nobody.
         stages: ``{"detect": {"p50_ms", "p95_ms"}, ...}`` over the last seconds.
+        storage: what waits for the database, ``{"backlog_rows", "memory_rows", "oldest_s", "spool_bytes",
+            "dropped_rows"}``: rows, those of them in memory because the disk took no more, the age of the oldest in
+            seconds (None where nothing waits), bytes on disk, and rows lost because there was no room.
     """
     return _dumps(
         {
@@ -266,6 +271,7 @@ def status(
             "session": session,
             "cameras": list(cameras),
             "stages": dict(stages or {}),
+            "storage": None if storage is None else dict(storage),
         }
     )
 

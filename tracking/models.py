@@ -63,6 +63,23 @@ class TrackingSession(models.Model):
         return f"{self.environment} #{self.pk}"
 
 
+class LateSpan(models.Model):
+    """A stretch of time whose rows came late: whatever was counted over it is counted again."""
+
+    begins_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(ends_at__gte=models.F("begins_at")), name="late_span_in_order"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.begins_at} to {self.ends_at}"
+
+
 class Counter(models.Model):
     """Gives out numbers that are never given twice, in blocks; see services.numbers_reserve."""
 
@@ -144,6 +161,16 @@ class TrackPoint(models.Model):
     cov_xy_m2 = models.FloatField(_("covariance of x and y, m²"))
     var_y_m2 = models.FloatField(_("variance of y, m²"))
     cameras = models.CharField(_("cameras"), max_length=600, help_text=_("Keys, separated by spaces."))
+    zones = models.CharField(
+        _("areas"),
+        max_length=600,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_(
+            "Keys of the areas that it was in, as they were drawn then, in order, separated by spaces."
+        ),
+    )
 
     class Meta:
         constraints = [
@@ -222,6 +249,17 @@ class TrackEvent(models.Model):
     )
     zone = models.ForeignKey(
         Zone, models.CASCADE, related_name="+", db_constraint=False, db_index=False, null=True, blank=True
+    )
+    previous_zone = models.ForeignKey(
+        Zone,
+        models.DO_NOTHING,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+        null=True,
+        blank=True,
+        verbose_name=_("area before"),
+        help_text=_("Of an entry: the area that the person had entered before, in the same stay."),
     )
     camera = models.ForeignKey(
         Camera, models.CASCADE, related_name="+", db_constraint=False, db_index=False, null=True, blank=True

@@ -49,7 +49,11 @@ def nms(xyxy: NDArray, confidence: NDArray, threshold: float) -> NDArray[np.int6
 
 
 def covered_share(xyxy: NDArray) -> Floats:
-    """Give for each box (n, 4) the largest share of it that any single other box covers, (n,) in [0, 1]."""
+    """Give for each box (n, 4) the largest share of it that any single other box covers, (n,) in [0, 1].
+
+    A box that is not finite covers nothing and counts as covered, as one without area does.
+    """
+    xyxy = np.where(np.isfinite(xyxy).all(axis=1, keepdims=True), xyxy, 0.0)
     shared = intersections(xyxy, xyxy)
     np.fill_diagonal(shared, 0.0)
     worst = shared.max(axis=1, initial=0.0)

@@ -22,22 +22,26 @@ def invert3(matrices: Floats) -> tuple[Floats, Floats]:
     return np.swapaxes(cofactors, -1, -2) / determinant[..., None, None], determinant
 
 
-def transition(dt_s: float) -> Floats:
-    """Give the (5, 5) matrix of constant velocity over ``dt_s`` seconds."""
-    f = np.eye(5)
-    f[0, 2] = f[1, 3] = dt_s
+def transition(dt_s: float | Floats) -> Floats:
+    """Give the matrices (..., 5, 5) of constant velocity over ``dt_s`` (...) seconds."""
+    f = np.zeros((*np.shape(dt_s), 5, 5))
+    f[...] = np.eye(5)
+    f[..., 0, 2] = f[..., 1, 3] = dt_s
     return f
 
 
-def process_noise(dt_s: float, acceleration_psd: float) -> Floats:
-    """Give the (5, 5) noise of white acceleration of ``acceleration_psd`` m^2/s^3; heights do not change.
+def process_noise(dt_s: float | Floats, acceleration_psd: float) -> Floats:
+    """Give the noise (..., 5, 5) of white acceleration of ``acceleration_psd`` m^2/s^3 over ``dt_s`` (...) seconds.
+
+    Heights do not change.
 
     Source: Bar-Shalom, Li, Kirubarajan, Estimation with Applications to Tracking, eq. 6.2.2-12.
     """
-    q = np.zeros((5, 5))
-    q[0, 0] = q[1, 1] = dt_s**3 / 3
-    q[0, 2] = q[2, 0] = q[1, 3] = q[3, 1] = dt_s**2 / 2
-    q[2, 2] = q[3, 3] = dt_s
+    dt = np.asarray(dt_s)
+    q = np.zeros((*dt.shape, 5, 5))
+    q[..., 0, 0] = q[..., 1, 1] = dt**3 / 3
+    q[..., 0, 2] = q[..., 2, 0] = q[..., 1, 3] = q[..., 3, 1] = dt**2 / 2
+    q[..., 2, 2] = q[..., 3, 3] = dt
     return q * acceleration_psd
 
 

@@ -136,6 +136,21 @@ class BiasSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthSettings:
+    """Hold the tuning values of the figures of cameras' health.
+
+    Attributes:
+        memory_s: after so long a box counts a third.
+        limit: squared innovation over its variance beyond which an edge was hidden.
+        least: boxes before there is a figure.
+    """
+
+    memory_s: float = 30.0
+    limit: float = 16.0
+    least: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
 class IdentitySettings:
     """Hold the tuning values of recognising people.
 
@@ -213,11 +228,45 @@ class EventSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SmoothingSettings:
+    """Hold the tuning values of the paths that are stored.
+
+    Attributes:
+        lag_s: what is seen so much later still corrects a point, 0 to 10; a point is stored this late.
+        interval_s: between two points of a track, 0 (every tick) to 3600; its first and its last are always kept.
+
+    Raises:
+        ValueError: a value out of its bounds.
+    """
+
+    lag_s: float = 1.0
+    interval_s: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name, value, most in (("lag_s", self.lag_s, 10.0), ("interval_s", self.interval_s, 3600.0)):
+            if not 0.0 <= value <= most:
+                raise ValueError(f"{name}: expected 0 to {most:g} s, got {value}")
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionSettings:
+    """Hold the tuning values of where people will be.
+
+    Attributes:
+        velocity_memory_s: people turn and stop; after so long a third of today's velocity is left.
+        acceleration_psd: m^2/s^3, as of the tracker.
+    """
+
+    velocity_memory_s: float = 7.0
+    acceleration_psd: float = 0.18
+
+
+@dataclass(frozen=True, slots=True)
 class PipelineSettings:
     """Hold the tuning values of the whole pipeline.
 
     Attributes:
-        tracker, appearance, bias, identity, events: of the parts.
+        tracker, appearance, bias, health, identity, events, smoothing: of the parts.
         embeddings_per_tick: crops that one tick may embed; the cleanest come first.
         min_crop_px: a crop less high than this is not embedded.
     """
@@ -225,7 +274,9 @@ class PipelineSettings:
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
     appearance: AppearanceSettings = field(default_factory=AppearanceSettings)
     bias: BiasSettings = field(default_factory=BiasSettings)
+    health: HealthSettings = field(default_factory=HealthSettings)
     identity: IdentitySettings = field(default_factory=IdentitySettings)
     events: EventSettings = field(default_factory=EventSettings)
+    smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
     embeddings_per_tick: int = 16
     min_crop_px: float = 40.0

@@ -11,6 +11,7 @@ from gpuworker.pipeline.boxes import covered_share
 from gpuworker.pipeline.persons import Known, Persons
 from gpuworker.pipeline.seams import Detector, Embedder, TakeNumber
 from gpuworker.pipeline.settings import PipelineSettings
+from gpuworker.pipeline.smoothing import Smoother
 from gpuworker.pipeline.tracker import FloorTracker, Followed
 from gpuworker.pipeline.values import (
     NO_ID,
@@ -19,6 +20,7 @@ from gpuworker.pipeline.values import (
     Frame,
     Observation,
     People,
+    Points,
     Sighting,
     Site,
     StepResult,
@@ -53,6 +55,7 @@ class Pipeline:
         self._tracker = FloorTracker(site, take_track_number, self._settings, likelihood)
         self._persons = Persons(take_person_number, likelihood, self._settings.identity)
         self._events = FloorEvents(site.zones, self._settings.events)
+        self._smoother = Smoother(self._settings.smoothing, self._settings.tracker.acceleration_psd)
         self.perceived_ms: dict[str, float] = {}
 
     @property
@@ -110,6 +113,10 @@ class Pipeline:
         people = _people(followed, persons)
         identified = perf_counter()
         events = self._events.step(people, recognised, renamed)
+        told = perf_counter()
+        renumbered = {n for r in followed.revisions for n in (r.before, r.after)}
+        settled = self._smoother.step(followed.at, followed.tracks, persons, followed.cameras, renumbered)
+        smoothed = perf_counter()
         person = dict(zip(people.track.tolist(), people.person.tolist(), strict=True))
         return StepResult(
             at=followed.at,
@@ -122,9 +129,16 @@ class Pipeline:
                 **(stages_ms or {}),
                 "track": (tracked - began) * 1e3,
                 "identify": (identified - tracked) * 1e3,
-                "events": (perf_counter() - identified) * 1e3,
+                "events": (told - identified) * 1e3,
+                "smooth": (smoothed - told) * 1e3,
             },
+            settled=settled,
+            health=followed.health,
         )
+
+    def finish(self) -> Points:
+        """Give the points of paths that have not been handed out; nothing is tracked any more."""
+        return self._smoother.finish()
 
     def _embed(self, frames: Sequence[Frame], detections: Sequence[Detections]) -> list[Floats32]:
         """Embed the cleanest crops of the tick; rows of NaN for the others."""

@@ -14,13 +14,14 @@ from gpuworker.pipeline.boxes import covered_share
 from gpuworker.pipeline.detectability import Detectability
 from gpuworker.pipeline.duplicates import survivors
 from gpuworker.pipeline.existence import judged, log_odds_detected, survived
+from gpuworker.pipeline.health import HealthMeters
 from gpuworker.pipeline.matching import Match, Matcher, Scene
 from gpuworker.pipeline.observation import Measured, hypothesis_priors, measure
 from gpuworker.pipeline.revision import Reviser, Revision, Sight
 from gpuworker.pipeline.seams import TakeNumber
 from gpuworker.pipeline.settings import PipelineSettings
 from gpuworker.pipeline.tracks import Tracks
-from gpuworker.pipeline.values import NO_ID, Observation, Site
+from gpuworker.pipeline.values import NO_ID, CameraHealth, Observation, Site
 from gpuworker.pipeline.views import Views, look_at
 from gpuworker.pipeline.visibility import inside_share, visibility
 
@@ -44,6 +45,7 @@ class Followed:
         cameras: for each of them the ids of the cameras that saw the person in this tick, sorted.
         box_track: for each observation in the order given, the track number of each box, NO_ID for none.
         revisions: numbers that went over to other tracks in this tick.
+        health: of the cameras that had a frame.
     """
 
     at: datetime
@@ -51,6 +53,7 @@ class Followed:
     cameras: tuple[tuple[str, ...], ...]
     box_track: tuple[Ints, ...]
     revisions: tuple[Revision, ...]
+    health: dict[str, CameraHealth]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ class FloorTracker:
         self._reviser = Reviser(take_track_number, likelihood, settings.identity)
         self._camera_means = CameraMeans(len(self._views), settings.appearance)
         self._bias = CameraBias(len(self._views), settings.bias)
+        self._health = HealthMeters(len(self._views), settings.health)
         self._likelihood = likelihood
         self._at: datetime | None = None
         self._last_frame: dict[int, datetime] = {}
@@ -129,6 +133,9 @@ class FloorTracker:
         self._give_birth(tick, owners)
         gone = self._prune(at, owners)
         self._tracks, revisions = self._reviser.step(at, self._tracks, gone)
+        for frame, camera in enumerate(tick.camera):
+            boxes = tick.measured[frame].valid.any(axis=1)
+            self._health.count(int(camera), owners[frame][boxes] != NO_ID, float(tick.elapsed_s[frame]))
         return self._publish(tick, at, observations, owners, revisions)
 
     def _begin(self, observations: Sequence[Observation]) -> tuple[_Tick, datetime]:
@@ -243,7 +250,7 @@ class FloorTracker:
         self._tracks = t.with_(look=look, recent=recent, looked=looked)
 
     def _learn_bias(self, tick: _Tick, match: Match, shared: Bools) -> None:
-        """Learn the cameras' shifts from people whom another camera sees too, (f, t)."""
+        """Learn the cameras' shifts and health from people whom another camera sees too, (f, t)."""
         for f, camera in enumerate(tick.camera):
             track = np.flatnonzero(shared[f])
             if len(track) == 0:
@@ -252,7 +259,9 @@ class FloorTracker:
             residual = tick.measured[f].z[box] - match.outside[f, track]
             # a hidden edge is no measurement: what lies far off is left out
             variance = match.outside_variance[f, track]
-            valid = tick.measured[f].valid[box] & (residual**2 < NEAR_CHI2 * variance)
+            measured = tick.measured[f].valid[box]
+            self._health.compare(int(camera), residual, variance, measured)
+            valid = measured & (residual**2 < NEAR_CHI2 * variance)
             self._bias.learn(int(camera), residual, variance, valid)
 
     def _judge(self, tick: _Tick, match: Match, share: Floats, detection: Floats) -> None:
@@ -380,4 +389,5 @@ class FloorTracker:
         published = self._tracks.select(shown)
         ids = np.array([camera.camera_id for camera in self._views.cameras], dtype=object)
         cameras = tuple(tuple(ids[row]) for row in published.now)
-        return Followed(at, published, cameras, tuple(box_track), revisions)
+        health = {ids[c]: self._health.of(c) for c in sorted(set(tick.camera.tolist()))}
+        return Followed(at, published, cameras, tuple(box_track), revisions, health)

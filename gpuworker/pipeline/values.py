@@ -174,6 +174,44 @@ class People:
 
 
 @dataclass(frozen=True, slots=True)
+class Points:
+    """Where people were at instants gone by, one point of one track each, as well as will ever be known.
+
+    Attributes:
+        at: for each point its instant.
+        track, person: (n,) int64, the person as far as known now.
+        state: (n, 4) x, y in m and vx, vy in m/s, smoothed.
+        covariance: (n, 4, 4) of the state.
+        cameras: for each point the cameras that saw the person then, sorted.
+    """
+
+    at: tuple[datetime, ...]
+    track: Ints
+    person: Ints
+    state: Floats
+    covariance: Floats
+    cameras: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        n = len(self.at)
+        _expect("track", self.track, (n,))
+        _expect("person", self.person, (n,))
+        _expect("state", self.state, (n, 4))
+        _expect("covariance", self.covariance, (n, 4, 4))
+        if len(self.cameras) != n:
+            raise ValueError(f"cameras: expected {n} tuples, got {len(self.cameras)}")
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    @classmethod
+    def none(cls) -> Self:
+        """Give no points."""
+        none = np.zeros(0, np.int64)
+        return cls((), none, none, np.zeros((0, 4)), np.zeros((0, 4, 4)), ())
+
+
+@dataclass(frozen=True, slots=True)
 class Sighting:
     """One frame's detections with the tracks and persons that they belong to.
 
@@ -220,6 +258,20 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class CameraHealth:
+    """How well a camera's boxes agree with what the others say; None where too little is known.
+
+    Attributes:
+        innovation: mean squared distance of its boxes from what is expected, over the variance of that distance:
+            1 where boxes are as noisy as assumed; more tells of a camera that has moved or of a wrong calibration.
+        unexplained: share of its boxes that belong to nobody.
+    """
+
+    innovation: float | None
+    unexplained: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class StepResult:
     """What one tick gave.
 
@@ -228,7 +280,10 @@ class StepResult:
         sightings: one for each frame of the tick.
         people: everybody published.
         events: in order of time.
-        stages_ms: elapsed milliseconds by stage: ``detect``, ``embed``, ``track``, ``identify``, ``events``.
+        stages_ms: elapsed milliseconds by stage: ``detect``, ``embed``, ``track``, ``identify``, ``events``,
+            ``smooth``.
+        settled: points of paths, to be stored, that later frames change no more.
+        health: of the cameras with a frame in the tick.
     """
 
     at: datetime
@@ -236,3 +291,5 @@ class StepResult:
     people: People
     events: tuple[Event, ...]
     stages_ms: dict[str, float]
+    settled: Points = field(default_factory=Points.none)
+    health: dict[str, CameraHealth] = field(default_factory=dict)

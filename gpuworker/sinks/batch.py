@@ -1,262 +1,176 @@
-"""What one second of tracking leaves in the database: choosing the rows, and writing them once."""
+"""Rows on their way to the database, as plain tuples: merged, and written as bytes and read again."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from functools import partial
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
-import numpy as np
-from django.db import DatabaseError, InterfaceError, OperationalError, transaction
+import msgpack
 
-from gpuworker.pipeline.values import NO_ID, Event, People, Sighting, StepResult
-from gpuworker.sinks.identifiers import event_id, person_id
-from tracking.models import Detection, Person, Track, TrackEvent, TrackPoint
+FORMAT = 1  # of the bytes; another number is another order of columns
+UUID_CODE = 1  # of a UUID in msgpack
 
-FORGET_AFTER = timedelta(seconds=60)  # somebody unseen for so long starts anew in memory, not in the database
-ROWS_PER_STATEMENT = 500
-AWAY = (OperationalError, InterfaceError)  # the database cannot be asked now
-REFUSED = (DatabaseError, TypeError, ValueError)  # a row that cannot be written, now or ever
+
+class BatchError(ValueError):
+    """Bytes that are no batch."""
+
+
+class PersonRow(NamedTuple):
+    """A person, with the newest word on when they were seen."""
+
+    id: UUID
+    environment_id: int
+    number: int
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
+class TrackRow(NamedTuple):
+    """A track, with the newest word on whose it is and how long it lasted."""
+
+    id: int
+    session_id: int
+    person_id: UUID
+    started_at: datetime
+    ended_at: datetime
+
+
+class PointRow(NamedTuple):
+    """Where a track was; ``cameras`` and ``zones`` are keys, separated by spaces."""
+
+    time: datetime
+    environment_id: int
+    track_id: int
+    x_m: float
+    y_m: float
+    vx_mps: float
+    vy_mps: float
+    var_x_m2: float
+    cov_xy_m2: float
+    var_y_m2: float
+    cameras: str
+    zones: str
+
+
+class DetectionRow(NamedTuple):
+    """A box."""
+
+    time: datetime
+    camera_id: int
+    ordinal: int
+    track_id: int | None
+    left_px: float
+    top_px: float
+    right_px: float
+    bottom_px: float
+    confidence: float
+
+
+class EventRow(NamedTuple):
+    """Something that happened; ``payload`` is JSON text."""
+
+    id: UUID
+    time: datetime
+    environment_id: int
+    kind: str
+    person_id: UUID | None
+    track_id: int | None
+    zone_id: int | None
+    previous_zone_id: int | None
+    camera_id: int | None
+    x_m: float | None
+    y_m: float | None
+    payload: str
 
 
 @dataclass(slots=True)
 class Batch:
-    """Rows that belong into one transaction; persons and tracks are the newest word on each."""
+    """Rows that belong into one transaction; persons and tracks by their ids."""
 
-    persons: dict[UUID, Person] = field(default_factory=dict)
-    tracks: dict[int, Track] = field(default_factory=dict)
-    points: list[TrackPoint] = field(default_factory=list)
-    detections: list[Detection] = field(default_factory=list)
-    events: list[TrackEvent] = field(default_factory=list)
+    persons: dict[UUID, PersonRow] = field(default_factory=dict)
+    tracks: dict[int, TrackRow] = field(default_factory=dict)
+    points: list[PointRow] = field(default_factory=list)
+    detections: list[DetectionRow] = field(default_factory=list)
+    events: list[EventRow] = field(default_factory=list)
 
     def __len__(self) -> int:
         return (
             len(self.persons) + len(self.tracks) + len(self.points) + len(self.detections) + len(self.events)
         )
 
-    def write(self) -> None:
-        """Write all rows in one transaction; rows that are there already stay as they are or grow newer.
+    @property
+    def environments(self) -> set[int]:
+        """Give the environments that the rows name."""
+        persons = {row.environment_id for row in self.persons.values()}
+        return (
+            persons
+            | {row.environment_id for row in self.points}
+            | {row.environment_id for row in self.events}
+        )
+
+    @property
+    def span(self) -> tuple[datetime, datetime] | None:
+        """Give the first and the last instant of the time series; None when there is none."""
+        times = [row.time for rows in (self.points, self.detections, self.events) for row in rows]
+        return (min(times), max(times)) if times else None
+
+    def merge(self, later: "Batch") -> None:
+        """Take in the rows of a batch that came later."""
+        for person in later.persons.values():
+            known = self.persons.get(person.id, person)
+            self.persons[person.id] = person._replace(
+                first_seen_at=min(known.first_seen_at, person.first_seen_at),
+                last_seen_at=max(known.last_seen_at, person.last_seen_at),
+            )
+        for track in later.tracks.values():
+            before = self.tracks.get(track.id, track)
+            self.tracks[track.id] = track._replace(
+                started_at=min(before.started_at, track.started_at),
+                ended_at=max(before.ended_at, track.ended_at),
+            )
+        self.points += later.points
+        self.detections += later.detections
+        self.events += later.events
+
+    def encode(self) -> bytes:
+        """Write the batch as bytes."""
+        kinds = (self.persons.values(), self.tracks.values(), self.points, self.detections, self.events)
+        packed: bytes = msgpack.packb((FORMAT, *map(list, kinds)), datetime=True, default=_pack_uuid)
+        return packed
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Batch":
+        """Read a batch.
 
         Raises:
-            AWAY: the database is away or busy; write again later.
-            REFUSED: a row cannot be written.
+            BatchError: the bytes are none, or of another version.
         """
-        with transaction.atomic():
-            self._write_persons()
-            self._write_tracks()
-            self._write_series()
-
-    def salvage(self) -> list[Exception]:
-        """Write part by part what cannot be written as a whole; give what was wrong with the rest.
-
-        Raises:
-            AWAY: the database is away or busy; write again later.
-        """
-        refused: list[Exception] = []
-        parts = [self._write_persons, self._write_tracks]
-        parts += [partial(_insert, rows) for rows in (self.points, self.detections, self.events)]
-        for part in parts:
-            try:
-                with transaction.atomic():
-                    part()
-            except AWAY:
-                raise
-            except REFUSED as error:
-                refused.append(error)
-        return refused
-
-    def _write_persons(self) -> None:
-        Person.objects.bulk_create(
-            self.persons.values(),
-            ROWS_PER_STATEMENT,
-            update_conflicts=True,
-            unique_fields=["id"],
-            update_fields=["last_seen_at"],
-        )
-
-    def _write_tracks(self) -> None:
-        Track.objects.bulk_create(
-            self.tracks.values(),
-            ROWS_PER_STATEMENT,
-            update_conflicts=True,
-            unique_fields=["id"],
-            update_fields=["person", "ended_at"],
-        )
-
-    def _write_series(self) -> None:
-        for rows in (self.points, self.detections, self.events):
-            _insert(rows)
-
-
-def _insert(rows: list[TrackPoint] | list[Detection] | list[TrackEvent]) -> None:
-    if rows:
-        type(rows[0]).objects.bulk_create(rows, ROWS_PER_STATEMENT, ignore_conflicts=True)  # type: ignore[arg-type]
-
-
-@dataclass(slots=True)
-class _Stay:
-    """What is remembered of a track while it goes on."""
-
-    first_at: datetime
-    last_at: datetime
-    written_at: datetime | None = None  # of the newest point that is in a batch
-    waiting: TrackPoint | None = None  # the newest point that is in none
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How much of what is seen is kept.
-
-    Attributes:
-        point_interval_s: seconds between two points of a track; its first and its last are always kept.
-        detection_interval_s: seconds between two frames of a camera whose detections are kept.
-    """
-
-    point_interval_s: float = 0.5
-    detection_interval_s: float = 1.0
-
-
-class Sampler:
-    """Chooses from the results of a session, in order of time, the rows to keep."""
-
-    def __init__(
-        self,
-        *,
-        environment_id: int,
-        session_id: int,
-        cameras: Mapping[str, int],
-        zones: Mapping[str, int],
-        sampling: Sampling,
-    ) -> None:
-        self._environment_id = environment_id
-        self._session_id = session_id
-        self._cameras = cameras  # primary keys by key
-        self._zones = zones
-        self._point_every = timedelta(seconds=sampling.point_interval_s)
-        self._detection_every = timedelta(seconds=sampling.detection_interval_s)
-        self._stays: dict[int, _Stay] = {}
-        self._persons: dict[int, tuple[datetime, datetime]] = {}  # first and last seen by number
-        self._detected_at: dict[str, datetime] = {}
-
-    def add(self, result: StepResult, batch: Batch) -> None:
-        """Add one tick's rows to a batch."""
-        self._add_people(result.people, batch)
-        for sighting in result.sightings:
-            self._add_detections(sighting, batch)
-        for event in result.events:
-            self.add_event(event, batch)
-
-    def add_event(self, event: Event, batch: Batch) -> None:
-        """Add something that happened; its person is written too, so that nothing refers to nobody."""
-        person = None
-        if event.person is not None:
-            person = person_id(environment_id=self._environment_id, number=event.person)
-            if event.person not in self._persons:
-                self._see_person(event.person, event.at, batch)
-        batch.events.append(
-            TrackEvent(
-                id=event_id(environment_id=self._environment_id, event=event),
-                time=event.at,
-                environment_id=self._environment_id,
-                kind=event.kind,
-                person_id=person,
-                track_id=event.track,
-                zone_id=None if event.zone_id is None else self._zones.get(event.zone_id),
-                camera_id=None if event.camera_id is None else self._cameras.get(event.camera_id),
-                x_m=event.x_m,
-                y_m=event.y_m,
-                payload=event.payload,
+        try:
+            version, persons, tracks, points, detections, events = msgpack.unpackb(
+                data, timestamp=3, use_list=False, ext_hook=_unpack_uuid
             )
-        )
-
-    def finish(self, batch: Batch) -> None:
-        """Add the last point of every track that is still open."""
-        for stay in self._stays.values():
-            _settle(stay, batch)
-        self._stays.clear()
-
-    def _add_people(self, people: People, batch: Batch) -> None:
-        tracks, numbers = people.track.tolist(), people.person.tolist()
-        for row, (track, number) in enumerate(zip(tracks, numbers, strict=True)):
-            person = self._see_person(number, people.at, batch)
-            stay = self._stays.setdefault(track, _Stay(people.at, people.at))
-            stay.last_at = max(stay.last_at, people.at)
-            batch.tracks[track] = Track(
-                id=track,
-                session_id=self._session_id,
-                person_id=person,
-                started_at=stay.first_at,
-                ended_at=stay.last_at,
+            if version != FORMAT:
+                raise BatchError(f"rows of format {version} cannot be read, only of {FORMAT}")
+            return cls(
+                persons={row[0]: PersonRow(*row) for row in persons},
+                tracks={row[0]: TrackRow(*row) for row in tracks},
+                points=[PointRow(*row) for row in points],
+                detections=[DetectionRow(*row) for row in detections],
+                events=[EventRow(*row) for row in events],
             )
-            stay.waiting = self._point(people, row)
-            if stay.written_at is None or people.at - stay.written_at >= self._point_every:
-                _settle(stay, batch)
-        present = set(tracks)
-        for track in [track for track in self._stays if track not in present]:
-            stay = self._stays[track]
-            _settle(stay, batch)
-            if people.at - stay.last_at > FORGET_AFTER:
-                del self._stays[track]
-        for number in [n for n, (_, last) in self._persons.items() if people.at - last > FORGET_AFTER]:
-            del self._persons[number]
-
-    def _see_person(self, number: int, at: datetime, batch: Batch) -> UUID:
-        identifier = person_id(environment_id=self._environment_id, number=number)
-        first, last = self._persons.get(number, (at, at))
-        self._persons[number] = first, max(last, at)
-        batch.persons[identifier] = Person(
-            id=identifier,
-            environment_id=self._environment_id,
-            number=number,
-            first_seen_at=first,
-            last_seen_at=max(last, at),
-        )
-        return identifier
-
-    def _point(self, people: People, row: int) -> TrackPoint:
-        x, y, vx, vy = people.state[row].tolist()
-        covariance = people.covariance[row]
-        return TrackPoint(
-            time=people.at,
-            environment_id=self._environment_id,
-            track_id=int(people.track[row]),
-            x_m=x,
-            y_m=y,
-            vx_mps=vx,
-            vy_mps=vy,
-            var_x_m2=float(covariance[0, 0]),
-            cov_xy_m2=float(covariance[0, 1]),
-            var_y_m2=float(covariance[1, 1]),
-            cameras=" ".join(people.cameras[row]),
-        )
-
-    def _add_detections(self, sighting: Sighting, batch: Batch) -> None:
-        before = self._detected_at.get(sighting.camera_id)
-        if before is not None and sighting.captured_at - before < self._detection_every:
-            return
-        self._detected_at[sighting.camera_id] = sighting.captured_at
-        boxes = sighting.detections.xyxy.tolist()
-        confidences = np.clip(sighting.detections.confidence, 0.0, 1.0).tolist()
-        for ordinal, (box, confidence, track) in enumerate(
-            zip(boxes, confidences, sighting.track.tolist(), strict=True)
-        ):
-            batch.detections.append(
-                Detection(
-                    time=sighting.captured_at,
-                    camera_id=self._cameras[sighting.camera_id],
-                    ordinal=ordinal,
-                    track_id=None if track == NO_ID else track,
-                    left_px=box[0],
-                    top_px=box[1],
-                    right_px=box[2],
-                    bottom_px=box[3],
-                    confidence=confidence,
-                )
-            )
+        except BatchError:
+            raise
+        except (ValueError, TypeError, IndexError, OverflowError, msgpack.UnpackException) as error:
+            raise BatchError(f"no batch of rows: {error}") from error
 
 
-def _settle(stay: _Stay, batch: Batch) -> None:
-    if stay.waiting is not None:
-        batch.points.append(stay.waiting)
-        stay.written_at = stay.waiting.time
-        stay.waiting = None
+def _pack_uuid(value: object) -> msgpack.ExtType:
+    if isinstance(value, UUID):
+        return msgpack.ExtType(UUID_CODE, value.bytes)
+    raise TypeError(f"{type(value).__name__} cannot be stored")
+
+
+def _unpack_uuid(code: int, data: bytes) -> Any:
+    if code == UUID_CODE:
+        return UUID(bytes=bytes(data))
+    raise ValueError(f"unknown type {code}")

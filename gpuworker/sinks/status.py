@@ -2,23 +2,26 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from gpuworker.pipeline.values import Frame, StepResult
+from gpuworker.pipeline.values import CameraHealth, Frame, StepResult
+from gpuworker.sinks.backlog import Waiting
 from gpuworker.sinks.meters import Stages, Window, named
 from tracking import live
 
 METER_SPAN_S = 5.0
 SHARES = (50, 95, 99)
+NO_HEALTH = CameraHealth(innovation=None, unexplained=None)
 
 
 @dataclass(slots=True)
 class _Camera:
     frames: Window
     ages_ms: Window
+    health: CameraHealth = NO_HEALTH
     state: str = "off"
     message: str = ""
 
@@ -34,7 +37,12 @@ class StatusBoard:
         self._session = dict(session)
         self._cameras = {key: _Camera(Window(span_s), Window(span_s)) for key in cameras}
         self._stages = Stages(span_s)
+        self._waiting: Callable[[], Waiting] | None = None
         self.version = 0  # counts changes of state
+
+    def watch_storage(self, waiting: Callable[[], Waiting]) -> None:
+        """Ask from now on how many rows wait for the database."""
+        self._waiting = waiting
 
     def set_session(self, *, state: str, message: str) -> None:
         """Say what the session does."""
@@ -49,9 +57,11 @@ class StatusBoard:
             self.version += 1
 
     def count_result(self, result: StepResult) -> None:
-        """Count one tick's stages."""
+        """Count one tick's stages, and remember how its cameras agree."""
         with self._lock:
             self._stages.add(time.monotonic(), result.stages_ms)
+            for key, health in result.health.items():
+                self._cameras[key].health = health
 
     def count_published(self, frame: Frame, at: datetime) -> None:
         """Count a frame whose tick is out, and how old it was then."""
@@ -70,6 +80,7 @@ class StatusBoard:
     def message(self, *, at: datetime) -> str:
         """Write the status message."""
         now_s = time.monotonic()
+        storage = None if self._waiting is None else _storage(self._waiting())
         with self._lock:
             cameras = []
             for key, camera in self._cameras.items():
@@ -82,13 +93,16 @@ class StatusBoard:
                         "fps": round(camera.frames.rate(now_s), 1),
                         "age_ms": _rounded(ages[0]),
                         "age_p95_ms": _rounded(ages[1]),
+                        "innovation": _rounded(camera.health.innovation, 2),
+                        "unexplained": _rounded(camera.health.unexplained, 2),
                     }
                 )
             stages = {
                 stage: {"p50_ms": row["p50"], "p95_ms": row["p95"]}
                 for stage, row in self._stages.percentiles(now_s, SHARES).items()
             }
-            return live.status(at=at, session=dict(self._session), cameras=cameras, stages=stages)
+            session = dict(self._session)
+            return live.status(at=at, session=session, cameras=cameras, stages=stages, storage=storage)
 
     def measured(self) -> dict[str, Any]:
         """Give what passed in the span: stages and ages at publication in ms by percentile, frames by camera."""
@@ -102,5 +116,16 @@ class StatusBoard:
             }
 
 
-def _rounded(value: float | None) -> int | None:
-    return None if value is None else round(value)
+def _rounded(value: float | None, digits: int | None = None) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def _storage(waiting: Waiting) -> dict[str, Any]:
+    oldest_s = None if waiting.oldest_s is None else round(waiting.oldest_s, 1)
+    return {
+        "backlog_rows": waiting.rows,
+        "memory_rows": waiting.memory_rows,
+        "oldest_s": oldest_s,
+        "spool_bytes": waiting.spool_bytes,
+        "dropped_rows": waiting.dropped_rows,
+    }

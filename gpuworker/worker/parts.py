@@ -15,8 +15,9 @@ from environments.selectors import calibration_problems, camera_models
 from gpuworker.backends import make_detector, make_embedder
 from gpuworker.pipeline import values
 from gpuworker.pipeline.seams import Source, TakeNumber
+from gpuworker.pipeline.settings import PipelineSettings, SmoothingSettings
 from gpuworker.pipeline.step import Pipeline
-from gpuworker.pipeline.values import Frame, Site, StepResult
+from gpuworker.pipeline.values import Frame, Points, Site, StepResult
 from gpuworker.sinks.status import METER_SPAN_S
 from gpuworker.sources import open_source
 from gpuworker.sources.sim.worlds import Worlds
@@ -29,6 +30,10 @@ class Stepper(Protocol):
 
     def step(self, frames: Sequence[Frame]) -> StepResult:
         """Take in the frames of one tick."""
+        ...
+
+    def finish(self) -> Points:
+        """Give the points of paths that have not been handed out; no tick comes any more."""
         ...
 
 
@@ -59,7 +64,12 @@ def make_pipeline(site: Site, take_track: TakeNumber, take_person: TakeNumber) -
         site=site,
         take_track_number=take_track,
         take_person_number=take_person,
+        settings=PipelineSettings(smoothing=_smoothing()),
     )
+
+
+def _smoothing() -> SmoothingSettings:
+    return SmoothingSettings(settings.SPOTON_POINT_LAG_S, settings.SPOTON_POINT_INTERVAL_S)
 
 
 def check_backends() -> None:

@@ -9,10 +9,10 @@ from functools import partial
 from django.conf import settings
 
 from environments.models import Camera
-from gpuworker.pipeline.values import Event, Frame
-from gpuworker.sinks.batch import Sampler, Sampling
+from gpuworker.pipeline.values import Event, Frame, Zone
 from gpuworker.sinks.live import LiveSink
 from gpuworker.sinks.rows import RowsSink
+from gpuworker.sinks.sampler import Sampler
 from gpuworker.sinks.status import StatusBoard
 from gpuworker.sources.reader import CameraReader
 from gpuworker.worker.cameras import CameraStates
@@ -51,7 +51,6 @@ class SessionRun:
         *,
         parts: Parts,
         wake: Callable[[], None],
-        stopped: Callable[[], bool],
         were_up: Mapping[str, bool],
     ) -> None:
         """Build everything and begin to read the cameras.
@@ -60,7 +59,6 @@ class SessionRun:
             session: claimed.
             parts: what to build from.
             wake: is called when there is a frame.
-            stopped: says whether the worker was asked to stop.
             were_up: by key, whether a camera was up when it was last heard of.
 
         Raises:
@@ -77,14 +75,17 @@ class SessionRun:
         self.started_at = parts.clock()
         self._sizes = {camera.key: (camera.width, camera.height) for camera in cameras}
         site, problems = site_of(session.environment)
-        self._supplies = tracks, persons = _supplies(session.environment_id, stopped)
+        self._supplies = tracks, persons = _supplies(session)
         self._pipeline = parts.make_pipeline(site, tracks, persons)
         self.board = _board(session, keys, span_s=parts.meter_span_s)
         self.rows = RowsSink(
-            _sampler(session, cameras),
+            _sampler(session, cameras, site.zones),
+            folder=settings.SPOTON_SPOOL,
+            max_bytes=settings.SPOTON_SPOOL_MB * 1_000_000,
             refill=[tracks.refill, persons.refill],
-            name=f"rows {session.environment.slug}",
+            name=session.environment.slug,
         )
+        self.board.watch_storage(self.rows.waiting)
         self.live = LiveSink(
             environment_id=session.environment_id, cameras=keys, board=self.board, clock=parts.clock
         )
@@ -169,6 +170,7 @@ class SessionRun:
             reader.stop(max(deadline_s - time.monotonic(), 0.0))
         if farewell:
             self.states.switch_off()
+        self.rows.put_points(self._pipeline.finish())
         self.rows.close()
         self.live.close(farewell=farewell)
 
@@ -203,11 +205,11 @@ class SessionRun:
         }
 
 
-def _supplies(environment_id: int, stopped: Callable[[], bool]) -> tuple[NumberSupply, NumberSupply]:
+def _supplies(session: TrackingSession) -> tuple[NumberSupply, NumberSupply]:
     """Give the supplies of track ids and of person numbers, filled."""
     supplies = (
-        NumberSupply("tracks", block=TRACK_BLOCK, stopped=stopped),
-        NumberSupply(f"persons:{environment_id}", block=PERSON_BLOCK, stopped=stopped),
+        NumberSupply("tracks", block=TRACK_BLOCK, slot=session.pk),
+        NumberSupply(f"persons:{session.environment_id}", block=PERSON_BLOCK, slot=session.pk),
     )
     for supply in supplies:
         supply.refill()
@@ -219,14 +221,12 @@ def _board(session: TrackingSession, cameras: list[str], *, span_s: float) -> St
     return StatusBoard(session=about, cameras=cameras, span_s=span_s)
 
 
-def _sampler(session: TrackingSession, cameras: list[Camera]) -> Sampler:
+def _sampler(session: TrackingSession, cameras: list[Camera], zones: tuple[Zone, ...]) -> Sampler:
     return Sampler(
         environment_id=session.environment_id,
         session_id=session.pk,
         cameras={camera.key: camera.pk for camera in cameras},
         zones=dict(session.environment.zones.values_list("key", "pk")),
-        sampling=Sampling(
-            point_interval_s=settings.SPOTON_POINT_INTERVAL_S,
-            detection_interval_s=settings.SPOTON_DETECTION_INTERVAL_S,
-        ),
+        areas={zone.zone_id: zone.points_m for zone in zones if zone.kind == "polygon"},
+        detection_interval_s=settings.SPOTON_DETECTION_INTERVAL_S,
     )

@@ -15,7 +15,6 @@ from functools import partial
 from django.db import DatabaseError, connection
 
 from gpuworker.worker.claim import Claim
-from gpuworker.worker.numbers import NumbersExhaustedError
 from gpuworker.worker.parts import Parts
 from gpuworker.worker.run import SessionRun
 from tracking.choices import ActualState, DesiredState
@@ -97,8 +96,6 @@ class Worker:
         for claim in self.claims:
             try:
                 idle_s = claim.tick(now, presumed=self._is_asking)
-            except NumbersExhaustedError:
-                logger.warning("Session %s ends in the middle of a tick", claim.session)
             except Exception as error:
                 logger.exception("Session %s failed", claim.session)
                 claim.fail(f"{type(error).__name__}: {error}")
@@ -172,7 +169,6 @@ class Worker:
             session,
             parts=self._parts,
             wake=self._wake.set,
-            stopped=lambda: self._is_stopping,
             were_up=were_up,
         )
 

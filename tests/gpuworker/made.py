@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from channels.layers import channel_layers
 
-from gpuworker.pipeline.values import NO_ID, Detections, Event, Frame, People, Sighting, StepResult
+from gpuworker.pipeline.values import NO_ID, Detections, Event, Frame, People, Points, Sighting, StepResult
 from tests.factories import T0
 
 
@@ -68,6 +68,19 @@ def sighting(
     )
 
 
+def points(seconds: float = 0.0, tracks: Mapping[int, int] | None = None, *, x_m: float = 1.0) -> Points:
+    """Give a point of each track, as for :func:`people`."""
+    there = people(seconds, tracks, x_m=x_m)
+    return Points(
+        (there.at,) * len(there),
+        there.track,
+        there.person,
+        there.state,
+        there.covariance,
+        there.cameras,
+    )
+
+
 def result(
     seconds: float = 0.0,
     tracks: Mapping[int, int] | None = None,
@@ -76,11 +89,12 @@ def result(
     events: Sequence[Event] = (),
     x_m: float = 1.0,
 ):
-    """Give what one tick gave."""
+    """Give what one tick gave; the paths are settled at once."""
     return StepResult(
         at=at(seconds),
         sightings=tuple(sightings),
         people=people(seconds, tracks, x_m=x_m),
         events=tuple(events),
         stages_ms={"detect": 4.0, "track": 1.0},
+        settled=points(seconds, tracks, x_m=x_m),
     )

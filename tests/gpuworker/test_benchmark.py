@@ -69,7 +69,7 @@ def test_benchmark_measures_the_worker_itself(redis_url, settings, tmp_path, cap
         call_command("benchmark", "--here", cameras=1, people=2, seconds=2, json=file)
     figures = json.loads(file.read_text())
     assert set(figures) == set(FIGURES)
-    assert set(figures["stages_ms"]) == {"detect", "embed", "track", "identify", "events"}
+    assert set(figures["stages_ms"]) == {"detect", "embed", "track", "identify", "events", "smooth"}
     assert figures["by_camera"]["c1"]["published"] > 0
     assert 0 < figures["frame_age_ms"]["p50"] <= figures["frame_age_ms"]["p95"]
     assert figures["rows_dropped"] == 0

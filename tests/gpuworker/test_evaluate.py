@@ -62,16 +62,20 @@ def test_evaluate_of_clean_boxes_is_perfect(tmp_path, capsys):
     assert got["frames"] == TICKS
     assert set(got["ms_per_frame"]) == {"p50", "p95", "p99"}
     assert {"track", "identify", "events"} <= set(got["stages_ms"])
+    assert got["fde_m"]["1"] < got["fde_still_m"]["1"]
+    assert got["ade_m"]["5"] is not None is got["fde_m"]["5"]  # the scene is three seconds long
+    assert got["motp_stored_m"] < 0.1
     printed = capsys.readouterr().out
     assert "walkers" in printed
     assert "match within 1 m" in printed
+    assert "fde 3 s" in printed
 
 
 def test_evaluate_without_truth_has_no_scores(tmp_path, capsys):
     out = tmp_path / "out.json"
     call_command("evaluate", write_scene(tmp_path, truth=False), json=out)
     got = json.loads(out.read_text())["scenes"]["walkers"]
-    assert {got[name] for name in SCORES} == {None}
+    assert {got[name] for name in SCORES | {"fde_m", "inside_90", "motp_stored_m"}} == {None}
     assert got["identities"] == 2
 
 

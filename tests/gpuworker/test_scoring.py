@@ -46,6 +46,59 @@ def test_score_counts_a_switch():
     assert (result.mota, result.idf1) == pytest.approx((0.75, 0.5))
 
 
+def test_score_of_people_who_swap_identities_by_hand():
+    truth = [at((1, 0, 0), (2, 5, 0))] * 4
+    published = [at((1, 0, 0), (2, 5, 0))] * 2 + [at((2, 0, 0), (1, 5, 0))] * 2
+    result = score(truth, published)
+    assert (result.switches, result.mota, result.moda) == (2, (8 - 2) / 8, 1)
+    assert result.idf1 == pytest.approx(2 * 4 / (8 + 8))  # each identity is right for two of four ticks
+    # association of every match: 2 together, 2 more of the truth's, 2 more of the published
+    assert result.hota == pytest.approx(np.sqrt(1 * 2 / 6))
+
+
+def test_score_of_an_identity_that_breaks_late_by_hand():
+    truth = [at((1, 0, 0))] * 4
+    result = score(truth, [at((1, 0, 0))] * 3 + [at((2, 0, 0))])
+    assert result.idf1 == pytest.approx(2 * 3 / (4 + 4))
+    # three matches with association 3 / 4, one with 1 / 4
+    assert result.hota == pytest.approx(np.sqrt((3 * 3 / 4 + 1 / 4) / 4))
+
+
+def test_score_of_a_ghost_by_hand():
+    truth = [at((1, 0, 0))] * 4
+    result = score(truth, [at((1, 0, 0), (2, 9, 9))] * 4)
+    assert (result.mota, result.moda, result.precision, result.recall) == (0, 0, 0.5, 1)
+    assert result.idf1 == pytest.approx(2 * 4 / (4 + 8))
+    assert result.hota == pytest.approx(np.sqrt(4 / 8 * 1))
+
+
+def test_score_of_a_person_missed_half_the_time_by_hand():
+    truth = [at((1, 0, 0))] * 4
+    result = score(truth, [at((1, 0, 0)), at(), at((1, 0, 0)), at()])
+    assert (result.mota, result.moda, result.recall, result.switches) == (0.5, 0.5, 0.5, 0)
+    assert result.idf1 == pytest.approx(2 * 2 / (4 + 2))
+    assert result.hota == pytest.approx(np.sqrt(2 / 4 * 2 / 4))
+
+
+def test_score_hota_counts_thresholds_up_to_the_similarity():
+    # half a metre off is a similarity of 0.75: matched at 0.05, 0.10 ... 0.75 of the nineteen thresholds
+    assert score([at((1, 0, 0))], [at((1, 0.5, 0))]).hota == pytest.approx(15 / 19)
+
+
+def test_score_keeps_to_a_match_while_it_holds():
+    truth = [at((1, 0, 0))] * 2
+    result = score(truth, [at((1, 0, 0)), at((1, 0.8, 0), (2, 0.1, 0))])
+    assert (result.switches, result.mota, result.precision) == (0, 0.5, 2 / 3)
+    assert result.motp_m == pytest.approx(0.4)
+
+
+def test_score_of_a_person_who_comes_back_under_another_identity_counts_one_switch():
+    truth = [at((1, 0, 0)), at(), at((1, 3, 0))]
+    result = score(truth, [at((1, 0, 0)), at(), at((2, 3, 0))])
+    assert (result.switches, result.mota, result.moda) == (1, 0.5, 1)
+    assert result.idf1 == pytest.approx(2 * 1 / (2 + 2))
+
+
 def test_score_of_nothing_published_misses_everybody():
     result = score([at((1, 0, 0)), at((1, 0, 0))], [at(), at()])
     assert (result.idf1, result.mota, result.recall, result.hota, result.motp_m) == (0, 0, 0, 0, None)

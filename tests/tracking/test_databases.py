@@ -34,9 +34,9 @@ from tests.factories import (
     TrackPointFactory,
 )
 from tracking.models import Detection, TrackEvent, TrackingSession, TrackPoint
-from tracking.services import numbers_reserve, session_claim
+from tracking.services import history_expire, numbers_reserve, session_claim
 
-OURS = ("tracking", "environments", "accounts")
+OURS = ("analytics", "tracking", "environments", "accounts")
 SERIES = {
     "tracking_trackpoint": timedelta(days=1),
     "tracking_detection": timedelta(days=1),
@@ -183,7 +183,8 @@ def test_commands_reach_the_server_through_the_settings(server, database_url, tm
 @on("timescale")
 def test_time_series_are_hypertables(server):
     found = fetch(
-        "SELECT hypertable_name, column_name, time_interval FROM timescaledb_information.dimensions"
+        "SELECT hypertable_name, column_name, time_interval FROM timescaledb_information.dimensions "
+        "WHERE hypertable_name LIKE 'tracking%%'"
     )
     assert {(name, column): interval for name, column, interval in found} == {
         (name, "time"): interval for name, interval in SERIES.items()
@@ -200,6 +201,32 @@ def test_rows_of_different_days_lie_in_different_chunks(server):
         "tracking_trackpoint",
     )
     assert chunks == [(2,)]
+
+
+@on("timescale")
+def test_chunks_that_nobody_keeps_are_dropped(server):
+    point, kept_longer = TrackPointFactory(time=T0), TrackPointFactory(time=T0 + timedelta(hours=1))
+    Environment.objects.filter(pk=kept_longer.environment_id).update(retention_days=90)
+    TrackPointFactory(time=T0 + timedelta(days=40), track=point.track)
+    query = (
+        "SELECT count(*) FROM timescaledb_information.chunks WHERE hypertable_name = 'tracking_trackpoint'"
+    )
+    history_expire(now=T0 + timedelta(days=35))
+    assert (fetch(query), TrackPoint.objects.count()) == ([(2,)], 2)
+    history_expire(now=T0 + timedelta(days=100))
+    assert (fetch(query), TrackPoint.objects.count()) == ([(0,)], 0)
+
+
+@on("timescale")
+def test_old_chunks_are_compressed_and_still_take_and_lose_rows(server):
+    points = [TrackPointFactory(time=T0), TrackPointFactory(time=T0 + timedelta(seconds=1))]
+    assert fetch("SELECT count(compress_chunk(c)) FROM show_chunks('tracking_trackpoint') c") == [(1,)]
+    TrackPoint.objects.bulk_create(points, ignore_conflicts=True)
+    late = TrackPointFactory(time=T0 + timedelta(seconds=2), track=points[0].track)
+    assert TrackPoint.objects.count() == 3
+    points[0].environment.delete()
+    assert list(TrackPoint.objects.values_list("time", flat=True)) == [points[1].time]
+    assert late.track_id == points[0].track_id
 
 
 @on("postgres")

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from gpuworker.backends import BackendError, make_detector, make_embedder
 from gpuworker.evaluation import Evaluation, evaluate_scene, site_of
+from gpuworker.path_scoring import PROTOCOL as PATHS_PROTOCOL
 from gpuworker.scenes import Scene, SceneError, read_scene
 from gpuworker.scoring import PROTOCOL
 
@@ -25,6 +26,8 @@ HEADINGS = (
     "switches",
     "identities",
 )
+HORIZON = "3"  # seconds; of the predictions in the table, all are in the JSON
+PREDICTED = {"fde_m": "fde 3 s", "fde_still_m": "still", "inside_90": "in 90 %"}
 WRONG_INPUT = 2  # exit status
 
 
@@ -55,7 +58,7 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=WRONG_INPUT) from error
         for line in _table(found):
             self.stdout.write(line)
-        self.stdout.write(f"Protocol: {PROTOCOL}.")
+        self.stdout.write(f"Protocol: {PROTOCOL}; {PATHS_PROTOCOL}.")
         if options["json"]:
             _write(options["json"], found)
 
@@ -74,12 +77,12 @@ def _evaluate(scene: Scene, detector: str | None, embedder: str | None) -> Evalu
 
 
 def _table(found: dict[str, Evaluation]) -> list[str]:
-    rows = [[*HEADINGS, "ms p50", "p95", "p99"]]
+    rows = [[*HEADINGS, *PREDICTED.values(), "ms p50", "p95", "p99"]]
     for name, evaluation in found.items():
         values = {"scene": name, **evaluation.as_json()}
-        rows.append(
-            [_cell(values[h]) for h in HEADINGS] + [f"{v:.1f}" for v in evaluation.ms_per_frame.values()]
-        )
+        predicted = [_cell(v and v[HORIZON]) for v in (values[name] for name in PREDICTED)]
+        spent = [f"{v:.1f}" for v in evaluation.ms_per_frame.values()]
+        rows.append([*(_cell(values[h]) for h in HEADINGS), *predicted, *spent])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
 

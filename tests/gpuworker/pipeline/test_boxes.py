@@ -49,6 +49,11 @@ def test_covered_share_counts_the_worst_neighbour():
     assert covered_share(boxes) == pytest.approx(np.array([0.5, 0.7, 0.7]))
 
 
+def test_covered_share_leaves_boxes_aside_that_are_not_finite():
+    boxes = np.array([[0, 0, 10, 10], [np.nan] * 4, [-np.inf, 0, np.inf, 10], [5, 0, 15, 10]], np.float32)
+    assert covered_share(boxes).tolist() == [0.5, 1, 1, 0.5]
+
+
 def test_visible_share_of_a_free_box_is_one():
     box = np.array([[10.0, 10, 20, 40]])
     share = visible_share(box, NONE, np.zeros((1, 0), bool), PICTURE)[0]

@@ -24,8 +24,8 @@ def test_predict_equals_filterpy():
     for i in range(20):
         f = reference(mean[i], cov[i])
         f.predict(F=kalman.transition(0.4), Q=kalman.process_noise(0.4, 0.15))
-        np.testing.assert_allclose(got_mean[i], f.x, atol=1e-9)
-        np.testing.assert_allclose(got_cov[i], f.P, atol=1e-9)
+        np.testing.assert_allclose(got_mean[i], f.x, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(got_cov[i], f.P, rtol=1e-9, atol=1e-9)
 
 
 def test_correct_equals_filterpy():
@@ -37,8 +37,8 @@ def test_correct_equals_filterpy():
     for i in range(20):
         f = reference(mean[i], cov[i])
         f.update(jacobian[i] @ mean[i] + residual[i], R=noise[i], H=jacobian[i])
-        np.testing.assert_allclose(mean[i] + shift[i], f.x, atol=1e-9)
-        np.testing.assert_allclose(got_cov[i], f.P, atol=1e-9)
+        np.testing.assert_allclose(mean[i] + shift[i], f.x, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(got_cov[i], f.P, rtol=1e-9, atol=1e-9)
 
 
 def test_information_of_several_cameras_adds_up_to_updates_one_after_the_other():
@@ -50,8 +50,8 @@ def test_information_of_several_cameras_adds_up_to_updates_one_after_the_other()
     f = reference(mean[0], cov[0])
     for k in range(2):
         f.update(jacobian[k] @ mean[0] + residual[k], R=noise[k], H=jacobian[k])
-    np.testing.assert_allclose(mean[0] + shift[0], f.x, atol=1e-9)
-    np.testing.assert_allclose(got[0], f.P, atol=1e-9)
+    np.testing.assert_allclose(mean[0] + shift[0], f.x, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(got[0], f.P, rtol=1e-9, atol=1e-9)
 
 
 def test_information_of_unmeasured_components_is_that_of_the_others():
@@ -65,6 +65,45 @@ def test_information_of_unmeasured_components_is_that_of_the_others():
     )
     np.testing.assert_allclose(masked[0], alone[0], atol=1e-12)
     np.testing.assert_allclose(masked[1], alone[1], atol=1e-12)
+
+
+def test_filter_over_many_ticks_equals_filterpy():
+    """Irregular ticks, several cameras in each, of which each measures what it can."""
+    rng, mean, cov = some_tracks(6, seed=8)
+    filters = [reference(m, c) for m, c in zip(mean, cov, strict=True)]
+    root = rng.normal(0, 0.4, (3, 3))
+    noise = root @ root.T + np.eye(3)
+    for _ in range(25):
+        dt_s = float(rng.choice([0.0, 0.04, 0.1, 0.73, 2.0]))
+        cameras = int(rng.integers(0, 4))
+        mean, cov = kalman.predict(mean, cov, dt_s, 0.18)
+        jacobian = rng.normal(0, 1, (cameras, 6, 3, 5))
+        z = rng.normal(0, 5, (cameras, 6, 3))
+        measured = rng.random((cameras, 6, 3)) < 0.6
+        residual = z - (jacobian @ mean[..., None])[..., 0]
+        told = [
+            kalman.information(j, np.tile(noise, (6, 1, 1)), r, m)
+            for j, r, m in zip(jacobian, residual, measured, strict=True)
+        ]
+        matrix = sum((matrix for matrix, _ in told), np.zeros((6, 5, 5)))
+        vector = sum((vector for _, vector in told), np.zeros((6, 5)))
+        shift, cov = kalman.correct(kalman.invert(cov), matrix, vector)
+        mean = mean + shift
+        for i, f in enumerate(filters):
+            f.predict(F=kalman.transition(dt_s), Q=kalman.process_noise(dt_s, 0.18))
+            for c in range(cameras):
+                rows = np.flatnonzero(measured[c, i])
+                if len(rows):
+                    f.update(z[c, i, rows], R=noise[np.ix_(rows, rows)], H=jacobian[c, i, rows])
+            np.testing.assert_allclose(mean[i], f.x, rtol=1e-9, atol=1e-9)
+            np.testing.assert_allclose(cov[i], f.P, rtol=1e-9, atol=1e-9)
+
+
+def test_transition_and_noise_of_several_times_are_those_of_each():
+    dt_s = np.array([0.0, 0.1, 2.5])
+    for k, one in enumerate(dt_s):
+        np.testing.assert_array_equal(kalman.transition(dt_s)[k], kalman.transition(one))
+        np.testing.assert_array_equal(kalman.process_noise(dt_s, 0.2)[k], kalman.process_noise(one, 0.2))
 
 
 def test_information_of_nothing_measured_is_nothing():
@@ -90,8 +129,8 @@ def test_predict_twice_is_predict_once():
     _, mean, cov = some_tracks(4)
     once = kalman.predict(mean, cov, 1.0, 0.2)
     twice = kalman.predict(*kalman.predict(mean, cov, 0.3, 0.2), 0.7, 0.2)
-    np.testing.assert_allclose(once[0], twice[0], atol=1e-9)
-    np.testing.assert_allclose(once[1], twice[1], atol=1e-9)
+    np.testing.assert_allclose(once[0], twice[0], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(once[1], twice[1], rtol=1e-9, atol=1e-9)
 
 
 def test_inverse_by_cofactors_is_the_inverse():

@@ -5,7 +5,7 @@ from itertools import count
 import numpy as np
 import pytest
 
-from gpuworker.pipeline.settings import PipelineSettings
+from gpuworker.pipeline.settings import PipelineSettings, SmoothingSettings
 from gpuworker.pipeline.step import Pipeline
 from gpuworker.pipeline.values import NO_ID, Detections, Frame, Site, Zone
 from tests.gpuworker.pipeline.staging import START, boxes, state, yard
@@ -77,7 +77,7 @@ def test_step_publishes_people_with_boxes_and_events(detector):
         (c, [100], [1]) for c in ("c1", "c2", "c3")
     ]
     assert [e.kind for e in result.events] == ["person_appeared"]
-    assert list(result.stages_ms) == ["detect", "embed", "track", "identify", "events"]
+    assert list(result.stages_ms) == ["detect", "embed", "track", "identify", "events", "smooth"]
     assert all(ms >= 0 for ms in result.stages_ms.values())
 
 
@@ -183,3 +183,35 @@ def test_camera_shift_of_good_calibrations_is_small(detector):
         pipeline.step(frames(k / 5))
     assert set(pipeline.camera_shift_px) == {"c1", "c2", "c3"}
     assert np.abs(list(pipeline.camera_shift_px.values())).max() < 0.5
+
+
+def test_step_settles_points_later_and_nearer_the_truth_than_it_published_them(detector):
+    class Noisy(FakeDetector):
+        rng = np.random.default_rng(5)
+
+        def detect(self, frames):
+            return [
+                Detections(d.xyxy + self.rng.normal(0, 6, d.xyxy.shape).astype(np.float32), d.confidence)
+                for d in super().detect(frames)
+            ]
+
+    noisy = Noisy()
+    pipeline = make(noisy, smoothing=SmoothingSettings(lag_s=1.0, interval_s=0.0))
+    published, settled = {}, []
+    for k in range(60):
+        noisy.people = state((2 + 0.1 * k, 5))
+        result = pipeline.step(frames(k / 10))
+        published[result.at] = result.people.state[0, :2]
+        assert all(at <= result.at - timedelta(seconds=1) for at in result.settled.at)
+        settled += list(zip(result.settled.at, result.settled.track, result.settled.state, strict=True))
+    left = pipeline.finish()
+    settled += list(zip(left.at, left.track, left.state, strict=True))
+    assert [at for at, _, _ in settled] == list(published)
+    assert {track for _, track, _ in settled} == {100}
+
+    def off(k, place):
+        return np.linalg.norm(place - [2 + 0.1 * k, 5])
+
+    filtered = np.mean([off(k, place) for k, place in enumerate(published.values())])
+    smoothed = np.mean([off(k, row[:2]) for k, (_, _, row) in enumerate(settled)])
+    assert smoothed < 0.8 * filtered

@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 import redis
 from channels_redis.serializers import registry
 
-from gpuworker.pipeline.values import Event
+from gpuworker.pipeline.values import CameraHealth, Event
+from gpuworker.sinks.backlog import Waiting
 from gpuworker.sinks.identifiers import event_id
 from gpuworker.sinks.live import LiveSink
 from gpuworker.sinks.status import StatusBoard
@@ -224,7 +226,8 @@ def test_the_newest_frame_of_a_camera_wins(make_sink, viewer, monkeypatch):
 def test_status_tells_states_at_once_and_figures(viewer, make_sink):
     sink = make_sink(clock=lambda: at(0.2))
     for t in range(3):
-        sink.put(result(t / 10), [frame(seconds=0.1)])
+        told = replace(result(t / 10), health={"c1": CameraHealth(innovation=0.876, unexplained=None)})
+        sink.put(told, [frame(seconds=0.1)])
     wait_for(lambda: any(m["cameras"][0]["age_ms"] for m in viewer.texts("status")))
     sink.show_camera("c1", "offline", "unplugged")
     sink.show_session(state="paused", message="")
@@ -238,7 +241,9 @@ def test_status_tells_states_at_once_and_figures(viewer, make_sink):
         "unplugged",
         100,
     )
+    assert (camera["innovation"], camera["unexplained"]) == (0.88, None)
     assert status["stages"]["detect"] == {"p50_ms": 4.0, "p95_ms": 4.0}
+    assert status["storage"] is None
 
 
 def test_who_is_where_now_is_kept_for_a_few_seconds(viewer, make_sink):
@@ -303,3 +308,15 @@ def put_and_ask(sink, seconds: float, condition):
     sink.put(result(seconds), [])
     assert time.monotonic() - started < 0.5
     return condition()
+
+
+def test_status_says_what_waits_for_the_database():
+    board = StatusBoard(session={"id": 1}, cameras=[])
+    board.watch_storage(lambda: Waiting(9, 3, 1200, 2.345, 0))
+    assert json.loads(board.message(at=at(0)))["storage"] == {
+        "backlog_rows": 9,
+        "memory_rows": 3,
+        "oldest_s": 2.3,
+        "spool_bytes": 1200,
+        "dropped_rows": 0,
+    }

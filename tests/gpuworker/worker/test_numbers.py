@@ -1,11 +1,12 @@
 """Numbers in blocks."""
 
 import threading
+from unittest.mock import patch
 
 import pytest
+from django.db import OperationalError, connection
 
-from gpuworker.worker.numbers import NumbersExhaustedError, NumberSupply
-from tests.servers import wait_for
+from gpuworker.worker.numbers import CLOCK_BEGAN_MS, NumberSupply
 from tracking.models import Counter
 
 
@@ -32,22 +33,65 @@ def test_supply_gives_numbers_in_order_and_refills_at_half():
     assert [supply() for _ in range(6)] == [3, 4, 5, 6, 7, 8]
 
 
-def test_supply_waits_only_when_exhausted():
+def test_supply_waits_for_a_block_that_is_on_its_way():
     blocks = Blocks()
     supply = NumberSupply("tracks", block=2, reserve=blocks.reserve)
     taken: list[int] = []
     taker = threading.Thread(target=lambda: taken.append(supply()))
-    taker.start()
-    assert taken == []
+    with patch("gpuworker.worker.numbers.WAIT_S", 10.0):
+        taker.start()
+        supply.refill()
+        taker.join(5)
+    assert taken == [1]
+
+
+def test_supply_that_is_dry_counts_on_by_the_clock_until_the_next_block(caplog):
+    now_ms = CLOCK_BEGAN_MS + 5
+    supply = NumberSupply("tracks", block=2, slot=1030, reserve=Blocks().reserve, clock_ms=lambda: now_ms)
+    with patch("gpuworker.worker.numbers.WAIT_S", 0.0):
+        taken = [supply(), supply()]
+        now_ms += 100
+        taken.append(supply())
+    # slot 1030 is 6: a step a millisecond, or one for each number where they come faster
+    assert taken == [10**12 + ms * 1024 + 6 for ms in (5, 6, 105)]
+    assert [m.count("no more numbers for tracks") for m in caplog.messages] == [1]
     supply.refill()
-    wait_for(lambda: taken == [1])
-    taker.join()
+    assert [supply(), supply()] == [1, 2]
 
 
-def test_supply_gives_up_when_the_worker_stops():
-    supply = NumberSupply("tracks", block=2, reserve=Blocks().reserve, stopped=lambda: True)
-    with pytest.raises(NumbersExhaustedError):
-        supply()
+def test_supplies_that_are_dry_at_the_same_time_share_no_number():
+    first, second = (
+        NumberSupply("tracks", block=2, slot=slot, clock_ms=lambda: CLOCK_BEGAN_MS) for slot in (7, 8)
+    )
+    with patch("gpuworker.worker.numbers.WAIT_S", 0.0):
+        assert len({supply() for _ in range(50) for supply in (first, second)}) == 100
+
+
+def test_numbers_of_the_clock_are_ones_that_browsers_can_count_to():
+    in_hundred_years_ms = CLOCK_BEGAN_MS + 100 * 365 * 86_400_000
+    supply = NumberSupply("tracks", block=2, slot=1023, clock_ms=lambda: in_hundred_years_ms)
+    with patch("gpuworker.worker.numbers.WAIT_S", 0.0):
+        assert supply() < 2**53
+
+
+@pytest.mark.django_db(transaction=True)
+def test_numbers_go_on_while_the_database_takes_no_writes():
+    supply = NumberSupply("tracks", block=2)
+    supply.refill()
+    first = [supply(), supply()]
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA query_only = ON")
+    try:
+        with pytest.raises(OperationalError):
+            supply.refill()
+        long = supply()
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA query_only = OFF")
+    supply.refill()
+    assert first == [1, 2]
+    assert long > 10**12
+    assert supply() == 3
 
 
 @pytest.mark.django_db

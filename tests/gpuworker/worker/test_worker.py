@@ -21,7 +21,7 @@ from tests.factories import (
     TrackingSessionFactory,
     ZoneFactory,
 )
-from tests.gpuworker.made import frame, result, sighting
+from tests.gpuworker.made import at, frame, points, result, sighting
 from tests.servers import wait_for
 from tracking.choices import DesiredState
 from tracking.models import Counter, Track, TrackEvent, TrackingSession, TrackPoint
@@ -102,6 +102,9 @@ class Pipeline:
             at_s, self._tracks, sightings=[sighting(f.camera_id, at_s, self._tracks) for f in frames]
         )
 
+    def finish(self):
+        return points(9.0, self._tracks if self._site.seen else {})
+
 
 @pytest.fixture
 def clock():
@@ -114,8 +117,10 @@ def site():
 
 
 @pytest.fixture
-def make_worker(site, clock, monkeypatch):
-    monkeypatch.setattr("gpuworker.sinks.rows.BATCH_S", 0.02)
+def make_worker(site, clock, monkeypatch, settings, tmp_path):
+    monkeypatch.setattr("gpuworker.sinks.rows.SPOOL_S", 0.02)
+    monkeypatch.setattr("gpuworker.sinks.rows.WRITE_S", 0.02)
+    settings.SPOTON_SPOOL = tmp_path / "spool"
     workers = []
 
     def make(name="one", **options) -> Worker:
@@ -179,6 +184,8 @@ def test_worker_carries_a_session_out(make_worker, site, clock, plaza):
     drive(worker, clock, lambda: TrackPoint.objects.exists())
     assert Track.objects.get().session == plaza
     assert set(site.sites[0].cameras) == {"c1", "c2"}
+    worker.close(clock())
+    assert [p.time for p in TrackPoint.objects.order_by("time")] == [at(t) for t in (0, 0.1, 0.2, 9)]
 
 
 def test_of_two_workers_one_gets_the_session_and_the_other_follows(make_worker, clock, plaza):

@@ -1,0 +1,76 @@
+"""Worker, database and disk fail while rows are written: what is there in the end is what a quiet run leaves."""
+
+import random
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from tests.gpuworker.sinks.place import BOUND_S, TICKS, Place
+from tests.servers import short_folder, wait_for
+
+
+@pytest.fixture(
+    params=[pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in ("postgres", "timescale")]
+)
+def place(request, tmp_path, django_db_blocker) -> Iterator[Place]:
+    with short_folder("spoton-kills-") as folder, django_db_blocker.unblock():
+        made = Place(request.param, tmp_path, folder)
+        yield made
+        made.close()
+
+
+pytestmark = [pytest.mark.slow]
+
+
+def assert_as_after_a_quiet_run(place: Place) -> None:
+    found, expected = place.finish()
+    assert expected["tracking_trackpoint"][0] == TICKS * 10
+    assert found == expected
+
+
+def test_a_worker_is_killed_again_and_again(place):
+    chance = random.Random(1)
+    for _ in range(4):
+        worker = place.feed()
+        place.wait_for_ticks(chance.randint(5, 80))
+        worker.kill()
+        assert worker.wait() == -signal.SIGKILL
+    assert_as_after_a_quiet_run(place)
+
+
+def test_the_database_stops_under_load(place):
+    worker = place.feed()
+    place.wait_for_ticks(50)
+    place.stop_database()
+    place.wait_for_ticks(200)
+    place.start_database()
+    assert worker.wait(BOUND_S) == 0, place.log()
+    assert "The database is away" in place.log()
+    assert_as_after_a_quiet_run(place)
+
+
+def test_the_disk_is_full_while_the_database_is_away(place):
+    worker = place.feed(file_bytes=20_000)
+    place.wait_for_ticks(20)
+    place.stop_database()
+    wait_for(lambda: "takes no more rows ([Errno 27] File too large)" in place.log(), timeout_s=BOUND_S)
+    place.start_database()
+    assert worker.wait(BOUND_S) == 0, place.log()
+    assert_as_after_a_quiet_run(place)
+
+
+def test_worker_database_and_disk_fail_together(place):
+    chance = random.Random(2)
+    for is_disk_full in (False, True, False):
+        worker = place.feed(file_bytes=20_000 if is_disk_full else None)
+        place.wait_for_ticks(chance.randint(5, 50))
+        place.stop_database()
+        if is_disk_full:
+            wait_for(lambda: "takes no more rows" in place.log(), timeout_s=BOUND_S)
+        else:
+            place.wait_for_ticks(50)
+        worker.kill()
+        worker.wait()
+        place.start_database()
+    assert_as_after_a_quiet_run(place)

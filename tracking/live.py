@@ -255,8 +255,9 @@ def status(
     Args:
         at: now.
         session: ``{"id", "state", "message", "worker"}``.
-        cameras: each ``{"id", "state", "message", "fps", "age_ms", "age_p95_ms"}``; ages are those of its frames
-            at publication over the last seconds, p50 and p95.
+        cameras: each ``{"id", "state", "message", "fps", "age_ms", "age_p95_ms", "shift"}``; ages are those of
+            its frames at publication over the last seconds, p50 and p95; ``shift`` is how far its pictures lie
+            beside its calibration, ``{"px": [right, down], "m": [x, y]}``, null while that is not known.
         stages: ``{"detect": {"p50_ms", "p95_ms"}, ...}`` over the last seconds.
     """
     return _dumps(

@@ -55,11 +55,6 @@ class Pipeline:
         self._events = FloorEvents(site.zones, self._settings.events)
         self.perceived_ms: dict[str, float] = {}
 
-    @property
-    def camera_shift_px(self) -> dict[str, tuple[float, float]]:
-        """Give how far each camera's boxes lie right of and below what the other cameras say, px."""
-        return self._tracker.camera_shift_px
-
     def known_persons(self) -> tuple[Known, ...]:
         """Give what is remembered of people, to be stored over a restart."""
         return self._persons.known()
@@ -117,13 +112,14 @@ class Pipeline:
                 _sighting(o, track, person) for o, track in zip(observations, followed.box_track, strict=True)
             ),
             people=people,
-            events=events,
+            events=(*events, *followed.events),
             stages_ms={
                 **(stages_ms or {}),
                 "track": (tracked - began) * 1e3,
                 "identify": (identified - tracked) * 1e3,
                 "events": (perf_counter() - identified) * 1e3,
             },
+            shifts=self._tracker.shifts,
         )
 
     def _embed(self, frames: Sequence[Frame], detections: Sequence[Detections]) -> list[Floats32]:

@@ -220,6 +220,27 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class CameraShift:
+    """How far a camera's boxes lie beside where its calibration puts them, by what the other cameras say.
+
+    Attributes:
+        camera_id: of the camera.
+        shift_px: (2,) right and down, in the middle of the picture.
+        std_px: standard deviation in the less sure direction.
+        shift_m: (2,) what it is on the floor in the middle of what the camera sees; NaN where it sees none.
+    """
+
+    camera_id: str
+    shift_px: Floats
+    std_px: float
+    shift_m: Floats
+
+    def __post_init__(self) -> None:
+        _expect("shift_px", self.shift_px, (2,))
+        _expect("shift_m", self.shift_m, (2,))
+
+
+@dataclass(frozen=True, slots=True)
 class StepResult:
     """What one tick gave.
 
@@ -229,6 +250,7 @@ class StepResult:
         people: everybody published.
         events: in order of time.
         stages_ms: elapsed milliseconds by stage: ``detect``, ``embed``, ``track``, ``identify``, ``events``.
+        shifts: how far off each calibrated camera is, in order of their ids.
     """
 
     at: datetime
@@ -236,3 +258,4 @@ class StepResult:
     people: People
     events: tuple[Event, ...]
     stages_ms: dict[str, float]
+    shifts: tuple[CameraShift, ...] = ()

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from gpuworker.pipeline.values import Frame, StepResult
+import numpy as np
+
+from gpuworker.pipeline.values import CameraShift, Frame, StepResult
 from gpuworker.sinks.meters import Stages, Window, named
 from tracking import live
 
 METER_SPAN_S = 5.0
 SHARES = (50, 95, 99)
+SURE_PX = 1.5  # a shift less sure than this is not told
 
 
 @dataclass(slots=True)
@@ -21,6 +24,7 @@ class _Camera:
     ages_ms: Window
     state: str = "off"
     message: str = ""
+    shift: CameraShift | None = None
 
 
 class StatusBoard:
@@ -49,9 +53,12 @@ class StatusBoard:
             self.version += 1
 
     def count_result(self, result: StepResult) -> None:
-        """Count one tick's stages."""
+        """Count one tick's stages, and keep how far off the cameras are."""
         with self._lock:
             self._stages.add(time.monotonic(), result.stages_ms)
+            for shift in result.shifts:
+                if shift.camera_id in self._cameras:
+                    self._cameras[shift.camera_id].shift = shift
 
     def count_published(self, frame: Frame, at: datetime) -> None:
         """Count a frame whose tick is out, and how old it was then."""
@@ -82,6 +89,7 @@ class StatusBoard:
                         "fps": round(camera.frames.rate(now_s), 1),
                         "age_ms": _rounded(ages[0]),
                         "age_p95_ms": _rounded(ages[1]),
+                        "shift": _shown(camera.shift),
                     }
                 )
             stages = {
@@ -100,6 +108,16 @@ class StatusBoard:
                 "age_ms": named(ages.percentiles(now_s, SHARES), SHARES),
                 "frames": {key: camera.frames.count(now_s) for key, camera in self._cameras.items()},
             }
+
+
+def _shown(shift: CameraShift | None) -> dict[str, Any] | None:
+    """Give a shift as a status message tells it; None where it is not known yet."""
+    if shift is None or not shift.std_px <= SURE_PX or not np.isfinite(shift.shift_m).all():
+        return None
+    return {
+        "px": [round(v, 1) for v in shift.shift_px.tolist()],
+        "m": [round(v, 2) for v in shift.shift_m.tolist()],
+    }
 
 
 def _rounded(value: float | None) -> int | None:

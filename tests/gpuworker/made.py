@@ -7,7 +7,16 @@ from datetime import datetime, timedelta
 import numpy as np
 from channels.layers import channel_layers
 
-from gpuworker.pipeline.values import NO_ID, Detections, Event, Frame, People, Sighting, StepResult
+from gpuworker.pipeline.values import (
+    NO_ID,
+    CameraShift,
+    Detections,
+    Event,
+    Frame,
+    People,
+    Sighting,
+    StepResult,
+)
 from tests.factories import T0
 
 
@@ -75,6 +84,7 @@ def result(
     sightings: Sequence[Sighting] = (),
     events: Sequence[Event] = (),
     x_m: float = 1.0,
+    shifts: Sequence[CameraShift] = (),
 ):
     """Give what one tick gave."""
     return StepResult(
@@ -83,4 +93,5 @@ def result(
         people=people(seconds, tracks, x_m=x_m),
         events=tuple(events),
         stages_ms={"detect": 4.0, "track": 1.0},
+        shifts=tuple(shifts),
     )

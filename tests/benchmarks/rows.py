@@ -1,4 +1,4 @@
-"""The write path under load: `python -m tests.benchmarks.rows --seconds 60 --outage 60 [--timescale]`.
+"""The write path under load: `python -m tests.benchmarks rows --seconds 60 --outage 60 [--timescale]`.
 
 A worker's sink is fed with 20,000 points and boxes a second, ten ticks a second, into a throw-away PostgreSQL that makes sure
 of what it wrote (fsync on). First in quiet; then the database is stopped at once for a while, comes back, the worker is
@@ -15,7 +15,6 @@ from typing import Any
 import psutil
 import psycopg
 
-from tests.benchmarks import ready  # noqa: F401 - first
 from tests.benchmarks.machine import machine
 from tests.gpuworker.sinks import feeding
 from tests.gpuworker.sinks.place import Place

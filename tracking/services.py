@@ -174,7 +174,7 @@ def _chunks_expire(now: datetime) -> int:
         return 0
     cutoff, dropped = now - timedelta(days=longest), 0
     for model in (TrackPoint, Detection, TrackEvent):
-        old: QuerySet[Any] = model.objects.filter(time__lt=cutoff)  # type: ignore[attr-defined]
+        old: QuerySet[Any] = model.objects.filter(time__lt=cutoff)
         before = old.count()
         with connection.cursor() as cursor:
             cursor.execute(

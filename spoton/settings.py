@@ -31,6 +31,16 @@ def _secret(name: str) -> str:
     return value
 
 
+def _number(name: str, default: float, *, least: float) -> float:
+    try:
+        value = env.float(name, default)
+    except EnvError:
+        value = least - 1
+    if not least <= value < float("inf"):
+        raise ImproperlyConfigured(f"{name} must be a number, {least:g} at least")
+    return value
+
+
 SECRET_KEY = _secret("SECRET_KEY")
 DEBUG = env.bool("DEBUG", False)
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
@@ -113,6 +123,8 @@ def _database() -> dict[str, Any]:
         }
     else:
         config.setdefault("CONN_HEALTH_CHECKS", True)
+        # a server that is gone without a word is noticed within seconds, not after a quarter of an hour
+        config["OPTIONS"] = {"connect_timeout": 5, "tcp_user_timeout": 20_000} | config.get("OPTIONS", {})
     return config
 
 
@@ -169,11 +181,11 @@ SPOTON_EMBEDDER = env.str("SPOTON_EMBEDDER", "colour")
 SPOTON_MODELS = Path(env.str("SPOTON_MODELS", str(DATA_DIR / "models")))
 # how much of what is seen is kept: seconds between two points of a track, and between two frames of a
 # camera whose detections are stored
-SPOTON_POINT_INTERVAL_S = env.float("SPOTON_POINT_INTERVAL_S", 0.5)
-SPOTON_DETECTION_INTERVAL_S = env.float("SPOTON_DETECTION_INTERVAL_S", 1.0)
+SPOTON_POINT_INTERVAL_S = _number("SPOTON_POINT_INTERVAL_S", 0.5, least=0)
+SPOTON_DETECTION_INTERVAL_S = _number("SPOTON_DETECTION_INTERVAL_S", 1.0, least=0)
 # where rows lie until the database has them, and how much of it a session may fill while the database is away
 SPOTON_SPOOL = DATA_DIR / "spool"
-SPOTON_SPOOL_MB = env.int("SPOTON_SPOOL_MB", 2000)
+SPOTON_SPOOL_MB = _number("SPOTON_SPOOL_MB", 2000, least=1)
 
 # --- accounts -------------------------------------------------------------------------------------
 

@@ -30,6 +30,8 @@ def test_settings_from_nothing_but_a_secret_are_enough(tmp_path):
         ({"SECRET_KEY": ""}, "SECRET_KEY is not set: set it in the environment, or run 'make demo'"),
         ({"DATABASE_URL": "mysql://a/b"}, "DATABASE_URL has an unknown scheme: use sqlite:///PATH"),
         ({"DATABASE_URL": "postgres://u:p@h:port/db"}, "DATABASE_URL cannot be read"),
+        ({"SPOTON_SPOOL_MB": "0"}, "SPOTON_SPOOL_MB must be a number, 1 at least"),
+        ({"SPOTON_POINT_INTERVAL_S": "often"}, "SPOTON_POINT_INTERVAL_S must be a number, 0 at least"),
         ({"SPOTON_DATA": "/dev/null/var"}, "SPOTON_DATA: /dev/null/var cannot be made (Not a directory)"),
     ],
 )

@@ -49,6 +49,7 @@ class Aggregate:
     Attributes:
         table: its name.
         source: table that is counted.
+        owner: the column that its index in order of time begins with, and the table of which it is a key.
         step: ``minute`` or ``hour``.
         keys, values: SQL by column.
         where: SQL that chooses the rows; empty for all.
@@ -56,6 +57,7 @@ class Aggregate:
 
     table: str
     source: str
+    owner: tuple[str, str]
     step: str
     keys: dict[str, str]
     values: dict[str, str]
@@ -81,15 +83,21 @@ class Aggregate:
         columns = {**self.keys, "bucket": "{" + self.step + "}", **self.values}
         chosen = ", ".join(f"{sql.format(**words)} AS {column}" for column, sql in columns.items())
         conditions = [self.where] if self.where else []
-        conditions += ["time >= %s", "time < %s"] if ranged else []
+        if ranged:
+            column, table = self.owner
+            conditions += ["time >= %s", "time < %s", f"{column} IN (SELECT id FROM {table})"]  # noqa: S608
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         groups = ", ".join(str(place + 1) for place in range(len(self.keys) + 1))
         return f"SELECT {chosen} FROM {self.source}{where} GROUP BY {groups}"  # noqa: S608 - names of ours
 
 
+ENVIRONMENT = ("environment_id", "environments_environment")
+CAMERA = ("camera_id", "environments_camera")
+
 OCCUPANCY_MINUTE = Aggregate(
     table="analytics_occupancyminute",
     source="tracking_trackpoint",
+    owner=ENVIRONMENT,
     step="minute",
     keys={"environment_id": "environment_id"},
     values={"tracks": "count(DISTINCT track_id)", "person_seconds": "count(DISTINCT {track_second})"},
@@ -98,6 +106,7 @@ OCCUPANCY_MINUTE = Aggregate(
 ZONE_OCCUPANCY_MINUTE = Aggregate(
     table="analytics_zoneoccupancyminute",
     source="tracking_trackpoint",
+    owner=ENVIRONMENT,
     step="minute",
     keys={"environment_id": "environment_id", "zones": "zones"},
     values={"tracks": "count(DISTINCT track_id)", "person_seconds": "count(DISTINCT {track_second})"},
@@ -106,6 +115,7 @@ ZONE_OCCUPANCY_MINUTE = Aggregate(
 CAMERA_MINUTE = Aggregate(
     table="analytics_cameraminute",
     source="tracking_detection",
+    owner=CAMERA,
     step="minute",
     keys={"camera_id": "camera_id"},
     values={
@@ -119,6 +129,7 @@ CAMERA_MINUTE = Aggregate(
 HEAT_CELL_HOUR = Aggregate(
     table="analytics_heatcellhour",
     source="tracking_trackpoint",
+    owner=ENVIRONMENT,
     step="hour",
     keys={
         "environment_id": "environment_id",
@@ -131,6 +142,7 @@ HEAT_CELL_HOUR = Aggregate(
 TRANSITION_HOUR = Aggregate(
     table="analytics_transitionhour",
     source="tracking_trackevent",
+    owner=ENVIRONMENT,
     step="hour",
     keys={
         "environment_id": "environment_id",

@@ -7,12 +7,13 @@ from django.db import connection, transaction
 
 from analytics.aggregates import AGGREGATES, KEPT_DAYS, Aggregate, Dialect
 from analytics.models import Watermark
-from environments.models import Environment
+from environments.models import Camera, Environment
 from tracking.models import LateSpan
 
 logger = logging.getLogger(__name__)
 
 Span = tuple[datetime, datetime]
+OWNERS: dict[str, type[Environment] | type[Camera]] = {"environment_id": Environment, "camera_id": Camera}
 
 # how far each count reaches back: rows that come later than half of it are noted as late, and the other half is for
 # transactions that were open at the last count
@@ -111,13 +112,13 @@ def _count(aggregate: Aggregate, span: Span, *, is_new: bool = False) -> int:
         if is_new and span[1] > mark.until:
             mark.until = span[1]
             mark.save()
+        owners = list(OWNERS[aggregate.owner].objects.order_by("pk").values_list("pk", flat=True))
         with connection.cursor() as cursor:
             cursor.execute(f"DELETE FROM {aggregate.table} WHERE bucket >= %s AND bucket < %s", bounds)  # noqa: S608
-            cursor.execute(
-                f"INSERT INTO {aggregate.table} ({', '.join(aggregate.columns)}) "
-                f"{aggregate.query(dialect(), ranged=True)}",
-                bounds,
-            )
+            if owners:
+                query = aggregate.query(dialect(), owners=len(owners))
+                columns = ", ".join(aggregate.columns)
+                cursor.execute(f"INSERT INTO {aggregate.table} ({columns}) {query}", [*bounds, *owners])
     return 1
 
 

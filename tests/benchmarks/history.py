@@ -23,7 +23,6 @@ from django.core.management import call_command
 from django.db import connection
 
 from analytics import selectors
-from analytics.models import OccupancyMinute
 from analytics.services import aggregates_refresh
 from environments.models import Environment
 from environments.services import camera_add, environment_create
@@ -33,7 +32,7 @@ from gpuworker.sinks.writing import batch_write
 from tests.benchmarks.machine import machine
 from tests.servers import postgres_database_url, run_postgres, short_folder
 from tests.tracking.test_databases import default_database
-from tracking.models import Person
+from tracking.models import LateSpan, Person
 from tracking.services import session_start
 
 RESULT = Path(__file__).parent / "results" / "history.json"
@@ -100,7 +99,7 @@ def _measure(kind: str, points: int) -> dict[str, Any]:
         began = time.monotonic()
         _fill(points)
         result["fill_s"] = round(time.monotonic() - began, 1)
-    if not OccupancyMinute.objects.exists():
+    if LateSpan.objects.exists():
         began = time.monotonic()
         aggregates_refresh(now=UNTIL)
         result["count_s"] = round(time.monotonic() - began, 1)

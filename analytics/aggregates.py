@@ -49,6 +49,7 @@ class Aggregate:
     Attributes:
         table: its name.
         source: table that is counted.
+        owner: the column that the source's index in order of time begins with.
         step: ``minute`` or ``hour``.
         keys, values: SQL by column.
         where: SQL that chooses the rows; empty for all.
@@ -56,6 +57,7 @@ class Aggregate:
 
     table: str
     source: str
+    owner: str
     step: str
     keys: dict[str, str]
     values: dict[str, str]
@@ -75,13 +77,19 @@ class Aggregate:
         """Give the begin of the bucket that holds an instant."""
         return at.replace(minute=at.minute if self.step == "minute" else 0, second=0, microsecond=0)
 
-    def query(self, dialect: Dialect, *, ranged: bool) -> str:
-        """Write the SELECT; ``ranged`` with two parameters, the first instant and the one after the last."""
+    def query(self, dialect: Dialect, *, owners: int | None = None) -> str:
+        """Write the SELECT of everything or, with parameters, of a range of time for so many owners.
+
+        The parameters are the first instant, the one after the last, and the owners' keys: named one by one they
+        lead the database to its index.
+        """
         words = TIME[dialect]
         columns = {**self.keys, "bucket": "{" + self.step + "}", **self.values}
         chosen = ", ".join(f"{sql.format(**words)} AS {column}" for column, sql in columns.items())
         conditions = [self.where] if self.where else []
-        conditions += ["time >= %s", "time < %s"] if ranged else []
+        if owners is not None:
+            named = ", ".join(["%s"] * owners)
+            conditions += ["time >= %s", "time < %s", f"{self.owner} IN ({named})"]
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         groups = ", ".join(str(place + 1) for place in range(len(self.keys) + 1))
         return f"SELECT {chosen} FROM {self.source}{where} GROUP BY {groups}"  # noqa: S608 - names of ours
@@ -90,6 +98,7 @@ class Aggregate:
 OCCUPANCY_MINUTE = Aggregate(
     table="analytics_occupancyminute",
     source="tracking_trackpoint",
+    owner="environment_id",
     step="minute",
     keys={"environment_id": "environment_id"},
     values={"tracks": "count(DISTINCT track_id)", "person_seconds": "count(DISTINCT {track_second})"},
@@ -98,6 +107,7 @@ OCCUPANCY_MINUTE = Aggregate(
 ZONE_OCCUPANCY_MINUTE = Aggregate(
     table="analytics_zoneoccupancyminute",
     source="tracking_trackpoint",
+    owner="environment_id",
     step="minute",
     keys={"environment_id": "environment_id", "zones": "zones"},
     values={"tracks": "count(DISTINCT track_id)", "person_seconds": "count(DISTINCT {track_second})"},
@@ -106,6 +116,7 @@ ZONE_OCCUPANCY_MINUTE = Aggregate(
 CAMERA_MINUTE = Aggregate(
     table="analytics_cameraminute",
     source="tracking_detection",
+    owner="camera_id",
     step="minute",
     keys={"camera_id": "camera_id"},
     values={
@@ -119,6 +130,7 @@ CAMERA_MINUTE = Aggregate(
 HEAT_CELL_HOUR = Aggregate(
     table="analytics_heatcellhour",
     source="tracking_trackpoint",
+    owner="environment_id",
     step="hour",
     keys={
         "environment_id": "environment_id",
@@ -131,6 +143,7 @@ HEAT_CELL_HOUR = Aggregate(
 TRANSITION_HOUR = Aggregate(
     table="analytics_transitionhour",
     source="tracking_trackevent",
+    owner="environment_id",
     step="hour",
     keys={
         "environment_id": "environment_id",

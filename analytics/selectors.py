@@ -7,9 +7,10 @@ The same on every database; see aggregates for what the numbers are. A range of 
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, Max, QuerySet, Sum, Window
+from django.db.models import Max, QuerySet, Sum, Window
 from django.db.models.functions import Mod, RowNumber, Trunc
 
 from analytics.aggregates import CELL_M
@@ -17,6 +18,7 @@ from analytics.models import CameraMinute, HeatCellHour, OccupancyMinute, Transi
 from environments.models import Environment
 from tracking.models import Person, TrackPoint
 
+AT_ONCE = 100  # tracks that one query asks for
 STEPS = ("minute", "hour", "day")
 
 
@@ -176,7 +178,7 @@ def positions(
     are left.
     """
     points = TrackPoint.objects.filter(environment=environment, time__gte=since, time__lt=until)
-    return _thinned(points, max_points)
+    return _thinned([points], max_points)
 
 
 def journey(
@@ -188,30 +190,31 @@ def journey(
         tracks = tracks.filter(ended_at__gte=since)
     if until is not None:
         tracks = tracks.filter(started_at__lt=until)
-    spans = list(tracks.values_list("pk", "started_at", "ended_at"))
-    if not spans:
-        return []
-    # bounds in time let the database pass over what lies elsewhere
-    begins_at = max([since] if since else [], default=min(started_at for _, started_at, _ in spans))
-    ends_at = max(ended_at for _, _, ended_at in spans)
-    points = TrackPoint.objects.filter(
-        track__in=[pk for pk, _, _ in spans], time__gte=begins_at, time__lte=ends_at
-    )
-    if until is not None:
-        points = points.filter(time__lt=until)
-    return _thinned(points, max_points)
+    # each track within its own time: the database looks at a few days, where asked for all at once at months
+    parts = []
+    for pk, started_at, ended_at in tracks.order_by("started_at").values_list("pk", "started_at", "ended_at"):
+        part = TrackPoint.objects.filter(track=pk, time__lte=ended_at)
+        part = part.filter(time__gte=started_at if since is None else max(started_at, since))
+        parts.append(part if until is None else part.filter(time__lt=until))
+    return _thinned(parts, max_points)
 
 
-def _thinned(points: QuerySet[TrackPoint], max_points: int) -> list[Position]:
-    count = points.aggregate(count=Count("time"))["count"]
+def _thinned(parts: list[QuerySet[TrackPoint]], max_points: int) -> list[Position]:
+    """Give the points of parts that share no track, in order of time."""
+    count = sum(joined.count() for joined in _joined([part.values("time") for part in parts]))
     every = -(-count // max(max_points, 1))
     if every > 1:
         in_track = Window(RowNumber(), partition_by="track_id", order_by="time")
-        points = points.annotate(place=Mod(in_track - 1, every)).filter(place=0)
-    return [
-        Position(*row)
-        for row in points.order_by("time", "track_id").values_list("time", "track_id", "x_m", "y_m")
-    ]
+        parts = [part.annotate(place=Mod(in_track - 1, every)).filter(place=0) for part in parts]
+    chosen = [part.values_list("time", "track_id", "x_m", "y_m") for part in parts]
+    rows = [row for joined in _joined(chosen) for row in joined.order_by("time", "track_id")]
+    return [Position(*row) for row in (sorted(rows) if len(parts) > AT_ONCE else rows)]
+
+
+def _joined(parts: list[Any]) -> list[Any]:
+    """Join queries to one, or to a few where they are very many."""
+    some = [parts[first : first + AT_ONCE] for first in range(0, len(parts), AT_ONCE)]
+    return [few[0].union(*few[1:], all=True) if len(few) > 1 else few[0] for few in some]
 
 
 def _buckets(since: datetime, until: datetime) -> dict[str, datetime]:

@@ -7,12 +7,13 @@ from django.db import connection, transaction
 
 from analytics.aggregates import AGGREGATES, KEPT_DAYS, Aggregate, Dialect
 from analytics.models import Watermark
-from environments.models import Environment
+from environments.models import Camera, Environment
 from tracking.models import LateSpan
 
 logger = logging.getLogger(__name__)
 
 Span = tuple[datetime, datetime]
+OWNERS: dict[str, type[Environment] | type[Camera]] = {"environment_id": Environment, "camera_id": Camera}
 
 # how far each count reaches back: rows that come later than half of it are noted as late, and the other half is for
 # transactions that were open at the last count
@@ -40,10 +41,10 @@ def aggregates_refresh(*, now: datetime) -> int:
         if dialect() == Dialect.TIMESCALE:
             counted += sum(_refresh_view(aggregate, span) for span in _countable(spans, now))
         else:
-            counted += _count_new(aggregate, now)
-            counted += sum(
-                _count(aggregate, part) for span in _countable(spans, now) for part in _slices(*span)
-            )
+            new = _new(aggregate, now)
+            counted += sum(_count(aggregate, part, is_new=True) for part in _slices(*new))
+            old = [(begins_at, min(ends_at, new[0])) for begins_at, ends_at in _countable(spans, now)]
+            counted += sum(_count(aggregate, part) for span in old for part in _slices(*span))
             _forget_old(aggregate, now)
     LateSpan.objects.filter(pk__in=[pk for pk, _, _ in late]).delete()
     return counted
@@ -81,17 +82,12 @@ def _slices(begins_at: datetime, ends_at: datetime) -> list[Span]:
     return slices
 
 
-def _count_new(aggregate: Aggregate, now: datetime) -> int:
-    """Count on from where the last count ended, a little before that, up to now."""
+def _new(aggregate: Aggregate, now: datetime) -> Span:
+    """Give what is to be counted as new: from where the last count ended, a little before that, up to now."""
     mark = Watermark.objects.filter(pk=aggregate.table).first()
     if mark is None:
-        begins_at = _oldest(aggregate)
-    else:
-        begins_at = max(mark.until - REACHES_BACK, min(mark.until, _whole_since(now)))
-    slices = [] if begins_at is None else _slices(begins_at, now)
-    for part in slices:
-        _count(aggregate, part, is_new=True)
-    return len(slices)
+        return _oldest(aggregate) or now, now
+    return max(mark.until - REACHES_BACK, min(mark.until, _whole_since(now))), now
 
 
 def _oldest(aggregate: Aggregate) -> datetime | None:
@@ -116,13 +112,13 @@ def _count(aggregate: Aggregate, span: Span, *, is_new: bool = False) -> int:
         if is_new and span[1] > mark.until:
             mark.until = span[1]
             mark.save()
+        owners = list(OWNERS[aggregate.owner].objects.order_by("pk").values_list("pk", flat=True))
         with connection.cursor() as cursor:
             cursor.execute(f"DELETE FROM {aggregate.table} WHERE bucket >= %s AND bucket < %s", bounds)  # noqa: S608
-            cursor.execute(
-                f"INSERT INTO {aggregate.table} ({', '.join(aggregate.columns)}) "
-                f"{aggregate.query(dialect(), ranged=True)}",
-                bounds,
-            )
+            if owners:
+                query = aggregate.query(dialect(), owners=len(owners))
+                columns = ", ".join(aggregate.columns)
+                cursor.execute(f"INSERT INTO {aggregate.table} ({columns}) {query}", [*bounds, *owners])
     return 1
 
 

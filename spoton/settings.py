@@ -31,15 +31,15 @@ def _secret(name: str) -> str:
     return value
 
 
-def _seconds(name: str, default: float, *, most: float) -> float:
-    value = env.str(name, str(default))
+def _number(name: str, default: float, *, least: float, most: float = float("inf")) -> float:
     try:
-        seconds = float(value)
-    except ValueError:
-        seconds = -1.0
-    if not 0.0 <= seconds <= most:
-        raise ImproperlyConfigured(f"{name} must be a number of seconds from 0 to {most:g}, got {value!r}")
-    return seconds
+        value = env.float(name, default)
+    except EnvError:
+        value = least - 1
+    if not (least <= value <= most and value < float("inf")):
+        limits = f"{least:g} at least" if most == float("inf") else f"from {least:g} to {most:g}"
+        raise ImproperlyConfigured(f"{name} must be a number, {limits}")
+    return value
 
 
 SECRET_KEY = _secret("SECRET_KEY")
@@ -124,6 +124,8 @@ def _database() -> dict[str, Any]:
         }
     else:
         config.setdefault("CONN_HEALTH_CHECKS", True)
+        # a server that is gone without a word is noticed within seconds, not after a quarter of an hour
+        config["OPTIONS"] = {"connect_timeout": 5, "tcp_user_timeout": 20_000} | config.get("OPTIONS", {})
     return config
 
 
@@ -180,12 +182,12 @@ SPOTON_EMBEDDER = env.str("SPOTON_EMBEDDER", "colour")
 SPOTON_MODELS = Path(env.str("SPOTON_MODELS", str(DATA_DIR / "models")))
 # how much of what is seen is kept: seconds between two points of a track, and between two frames of a
 # camera whose detections are stored; and for how long what is seen later still corrects a point
-SPOTON_POINT_INTERVAL_S = _seconds("SPOTON_POINT_INTERVAL_S", 0.5, most=3600.0)
-SPOTON_POINT_LAG_S = _seconds("SPOTON_POINT_LAG_S", 1.0, most=10.0)
-SPOTON_DETECTION_INTERVAL_S = _seconds("SPOTON_DETECTION_INTERVAL_S", 1.0, most=3600.0)
+SPOTON_POINT_INTERVAL_S = _number("SPOTON_POINT_INTERVAL_S", 0.5, least=0, most=3600)
+SPOTON_POINT_LAG_S = _number("SPOTON_POINT_LAG_S", 1.0, least=0, most=10)
+SPOTON_DETECTION_INTERVAL_S = _number("SPOTON_DETECTION_INTERVAL_S", 1.0, least=0, most=3600)
 # where rows lie until the database has them, and how much of it a session may fill while the database is away
 SPOTON_SPOOL = DATA_DIR / "spool"
-SPOTON_SPOOL_MB = env.int("SPOTON_SPOOL_MB", 2000)
+SPOTON_SPOOL_MB = _number("SPOTON_SPOOL_MB", 2000, least=1)
 
 # --- accounts -------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ def views_make(apps, schema_editor):
     if not is_timescale(schema_editor):
         return
     for aggregate in AGGREGATES:
-        query = aggregate.query(Dialect.TIMESCALE, ranged=False)
+        query = aggregate.query(Dialect.TIMESCALE)
         every = "1 minute" if aggregate.step == "minute" else "10 minutes"
         schema_editor.execute(f"DROP TABLE {aggregate.table}")
         schema_editor.execute(

@@ -134,6 +134,9 @@ class Spool:
         try:
             _sync(own)
             _sync_folder(self.folder)
+        except OSError:
+            self._is_synced = False
+            raise
         finally:
             os.close(own)
 
@@ -218,6 +221,7 @@ def spool_create(root: Path, *, name: str, max_bytes: int) -> Spool:
         folder.mkdir(parents=True)
         lock = _lock(folder)
         if lock is not None:
+            _sync_folder(root)
             return Spool(folder, lock, max_bytes=max_bytes)
 
 

@@ -81,7 +81,7 @@ class SessionRun:
         self.rows = RowsSink(
             _sampler(session, cameras, site.zones),
             folder=settings.SPOTON_SPOOL,
-            max_bytes=settings.SPOTON_SPOOL_MB * 1_000_000,
+            max_bytes=int(settings.SPOTON_SPOOL_MB * 1e6),
             refill=[tracks.refill, persons.refill],
             name=session.environment.slug,
         )

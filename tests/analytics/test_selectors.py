@@ -195,6 +195,22 @@ def test_journey_is_of_all_tracks_of_a_person():
     assert selectors.journey(person=PersonFactory(), max_points=100) == []
 
 
+def test_journey_of_many_tracks_is_thinned_and_in_order(monkeypatch):
+    monkeypatch.setattr(selectors, "AT_ONCE", 2)
+    person = PersonFactory()
+    first = TrackFactory(person=person, started_at=at(0), ended_at=at(9))
+    stay(first, since_s=0, seconds=10)
+    for since_s in (30, 10, 20):
+        track = TrackFactory(
+            person=person, session=first.session, started_at=at(since_s), ended_at=at(since_s + 9)
+        )
+        stay(track, since_s=since_s, seconds=10)
+    whole = selectors.journey(person=person, max_points=40)
+    assert [p.time for p in whole] == [at(s) for s in range(40)]
+    thinned = selectors.journey(person=person, max_points=8)
+    assert [p.time for p in thinned] == [at(s) for s in range(0, 40, 5)]
+
+
 def test_each_question_takes_a_fixed_number_of_queries():
     track = TrackFactory()
     stay(track, since_s=0, seconds=120, zones="a")

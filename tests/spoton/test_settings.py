@@ -30,8 +30,10 @@ def test_settings_from_nothing_but_a_secret_are_enough(tmp_path):
         ({"SECRET_KEY": ""}, "SECRET_KEY is not set: set it in the environment, or run 'make demo'"),
         ({"DATABASE_URL": "mysql://a/b"}, "DATABASE_URL has an unknown scheme: use sqlite:///PATH"),
         ({"DATABASE_URL": "postgres://u:p@h:port/db"}, "DATABASE_URL cannot be read"),
+        ({"SPOTON_SPOOL_MB": "0"}, "SPOTON_SPOOL_MB must be a number, 1 at least"),
+        ({"SPOTON_POINT_INTERVAL_S": "often"}, "SPOTON_POINT_INTERVAL_S must be a number, from 0 to 3600"),
         ({"SPOTON_DATA": "/dev/null/var"}, "SPOTON_DATA: /dev/null/var cannot be made (Not a directory)"),
-        ({"SPOTON_POINT_LAG_S": "nan"}, "SPOTON_POINT_LAG_S must be a number of seconds from 0 to 10, got"),
+        ({"SPOTON_POINT_LAG_S": "nan"}, "SPOTON_POINT_LAG_S must be a number, from 0 to 10"),
     ],
 )
 def test_settings_that_are_wrong_are_said_in_one_line(tmp_path, environment, message):

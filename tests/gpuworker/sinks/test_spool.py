@@ -226,6 +226,25 @@ def test_a_write_that_fails_halfway_leaves_nothing(tmp_path, monkeypatch):
     again.close()
 
 
+def test_a_disk_that_did_not_keep_is_asked_again(tmp_path, monkeypatch):
+    spool = make(tmp_path)
+    put(spool, b"a")
+    asked = []
+
+    def fail(file):
+        asked.append(file)
+        if len(asked) == 1:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(spool_module, "_sync", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        spool.sync()
+    for _ in range(3):
+        spool.sync()
+    assert len(asked) == 2
+    spool.close()
+
+
 def test_a_disk_without_room_for_a_new_file_leaves_none(tmp_path, monkeypatch):
     spool = make(tmp_path)
 

@@ -45,6 +45,7 @@ check: $(VENV)/.all
 
 bench: $(VENV)/.all
 	@$(PY) -m tests.benchmarks.demo $(ARGS)
+	@$(PY) -m tests.benchmarks.tracker
 
 install: $(VENV)/.all secrets
 

@@ -57,10 +57,9 @@ def main() -> None:
         figures = _alone(parts[name])
         measured[name] = {"at": datetime.now(UTC).isoformat(timespec="seconds"), **figures}
         print(*lines(name, figures), sep="\n", flush=True)
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(
-        json.dumps({"machine": before, "protocol": PROTOCOL, "parts": measured}, indent=2) + "\n"
-    )
+        text = json.dumps({"machine": before, "protocol": PROTOCOL, "parts": measured}, indent=2)
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
+        arguments.json.write_text(text + "\n")
     print(f"written to {arguments.json}")
 
 

@@ -5,6 +5,7 @@ as long and has to be flat from then on.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import count
 from typing import Any
 
@@ -61,13 +62,16 @@ def embeddings(seed: int) -> Callable[[TrueBoxes, Detections], Floats32]:
     """Give a way to describe boxes: one unit vector a person, with noise; NaN for a box that shows nobody."""
     rng = np.random.default_rng([seed, 98])
 
+    @lru_cache(maxsize=256)
+    def own(who: int) -> np.ndarray:
+        return _unit(np.random.default_rng([seed, who]).normal(size=DIMENSION))
+
     def describe(boxes: TrueBoxes, found: Detections) -> Floats32:
         shared = iou(found.xyxy, boxes.visible_xyxy)
         out = np.full((len(found), DIMENSION), np.nan)
         for row in np.flatnonzero(shared.max(axis=1, initial=0.0) > 0.5):
             who = int(boxes.ids[shared[row].argmax()])
-            own = _unit(np.random.default_rng([seed, who]).normal(size=DIMENSION))
-            out[row] = _unit(own + LOOK_NOISE * _unit(rng.normal(size=DIMENSION)))
+            out[row] = _unit(own(who) + LOOK_NOISE * _unit(rng.normal(size=DIMENSION)))
         return out.astype(np.float32)
 
     return describe

@@ -76,15 +76,16 @@ def test_filters_in_arrays_give_what_single_ones_give():
 
 def test_memory_samples_while_people_are_followed():
     found = memory(Crowd(cameras=2, people=3, fps=5.0, seconds=2.0), sample_s=0.4)
-    assert len(found["resident_mb"]) == len(found["remembered"]) == 5
+    assert len(found["resident_mb"]) == len(found["remembered"]) == len(found["cpu_ms_per_tick"]) == 5
     assert found["persons"] == found["remembered"][-1] == 3
     assert found["growth_mb_per_h"] is None
 
 
 def test_growth_is_that_after_warm_up():
-    samples = np.array([[0, 1], [60, 50], [120, 100], [180, 101], [240, 102]], float)
-    assert growth_mb_per_h(samples, 100.0) == pytest.approx(60.0)
-    assert growth_mb_per_h(samples, 130.0) is None
+    seconds = np.array([0.0, 60.0, 120.0, 180.0, 240.0])
+    megabytes = np.array([1.0, 50.0, 100.0, 101.0, 102.0])
+    assert growth_mb_per_h(seconds, megabytes, 100.0) == pytest.approx(60.0)
+    assert growth_mb_per_h(seconds, megabytes, 130.0) is None
 
 
 def test_embeddings_tell_people_apart_and_leave_false_boxes_out():

@@ -76,10 +76,11 @@ def run_scene(folder: Path) -> Figures:
 def lines(name: str, figures: Figures) -> list[str]:
     """Give what is printed of a part: CPU ms and scores of each tracker, or of each filter, or the memory."""
     if name == MEMORY:
-        megabytes = figures["resident_mb"]
-        growth = figures["growth_mb_per_h"]
+        (first_mb, *_, last_mb), growth = figures["resident_mb"], figures["growth_mb_per_h"]
+        ms = figures["cpu_ms_per_tick"]
         return [
-            f"{name}: {megabytes[0]:.0f} MB at first, {megabytes[-1]:.0f} MB at last, {growth} MB an hour at last"
+            f"{name:18} {first_mb:.0f} MB at first, {last_mb:.0f} MB at last, in the end growing by {growth} MB an hour",
+            f"{'':18} CPU ms a tick {ms[0]:.1f} at first, {max(ms):.1f} at most",
         ]
     if name == FILTERS:
         return [f"{name:18} {way:10} {_ms(figures[way])}" for way in ("arrays", "filterpy")] + _goal(name)

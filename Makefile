@@ -45,6 +45,7 @@ check: $(VENV)/.all
 
 bench: $(VENV)/.all
 	@$(PY) -m tests.benchmarks.demo $(ARGS)
+	@$(PY) -m tests.benchmarks.tracker
 
 install: $(VENV)/.all secrets
 
@@ -76,8 +77,8 @@ $(VENV)/.all: pyproject.toml constraints.txt | $(PY)
 
 , := ,
 
-# trackeval and ultralytics bring OpenCV's desktop build along, which needs libGL and lies in the same folder as the
-# headless one: take it out again
+# trackeval, trackers and ultralytics bring OpenCV's desktop build along, which needs libGL and lies in the same folder as
+# the headless one: take it out again
 define install
 @echo "Installing $(1) into $(VENV), a minute or (with torch) a few ..."
 @{ $(PIP_INSTALL) --editable "$(1)" \

@@ -187,7 +187,8 @@ def _behind_people(points: Floats, depth_m: Floats, xyxy: Floats32) -> Bools:
     hidden = np.zeros(points.shape[:-1], bool)
     width = (xyxy[:, 2] - xyxy[:, 0]) * (1 - BODY_WIDTH) / 2
     for i in range(len(xyxy)):  # as who stands in front
-        behind = depth_m > depth_m[i]
+        behind = (depth_m > depth_m[i]) & (xyxy[:, :2] < xyxy[i, 2:]).all(axis=1)
+        behind &= (xyxy[:, 2:] > xyxy[i, :2]).all(axis=1)
         p = points[behind]
         x_inside = (p[..., 0] > xyxy[i, 0] + width[i]) & (p[..., 0] < xyxy[i, 2] - width[i])
         hidden[behind] |= x_inside & (p[..., 1] > xyxy[i, 1]) & (p[..., 1] < xyxy[i, 3])

@@ -19,15 +19,85 @@ Bools = NDArray[np.bool_]
 GRID = 5, 20  # points of a box that are looked at, across and down
 BODY_WIDTH = 0.7  # part of a box's width that the body fills
 
-# a detector of middling quality; rates chosen to look like YOLOX-Nano on 640 px pictures
-BEST_RECALL = 0.97
-HALF_VISIBLE, VISIBLE_SLOPE = 0.32, 0.07  # visible share found half of the time, and how sharply it changes
-HALF_HEIGHT_PX, HEIGHT_SLOPE_PX = 18.0, 4.0
-EDGE_NOISE = 0.025  # standard deviation of an edge, in box heights
-LEAST_NOISE_PX = 0.7
-CUT_CHANCE = 0.75  # that the box of somebody half hidden covers the visible part alone
-FALSE_BOXES = 0.12  # a frame
-LEAST_CONFIDENCE = 0.3
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How well a detector sees; edges err independently of each other and from frame to frame.
+
+    Attributes:
+        best_recall: share of people in full view who are found.
+        half_visible, visible_slope: visible share found half of the time, and how sharply that changes.
+        half_height_px, height_slope_px: height found half of the time, and how sharply that changes.
+        side_noise, top_noise, bottom_noise: standard deviations of an edge, in box heights.
+        least_side_px, least_end_px: and no less than this at the sides, and at top and bottom.
+        cut_chance: that the box of somebody partly hidden leaves out some of what is hidden,
+        cut_share: of which the least and the greatest share.
+        unseen_confidence, seen_confidence: of somebody hardly seen, and what full view adds to it.
+        confidence_noise: standard deviation of a confidence.
+        false_boxes: boxes with nobody in them, a frame.
+        false_confidence: the least, which no box falls below, and the greatest of such a box.
+    """
+
+    best_recall: float
+    half_visible: float
+    visible_slope: float
+    half_height_px: float
+    height_slope_px: float
+    side_noise: float
+    top_noise: float
+    bottom_noise: float
+    least_side_px: float
+    least_end_px: float
+    cut_chance: float
+    cut_share: tuple[float, float]
+    unseen_confidence: float
+    seen_confidence: float
+    confidence_noise: float
+    false_boxes: float
+    false_confidence: tuple[float, float]
+
+
+MIDDLING = Quality(
+    best_recall=0.97,
+    half_visible=0.32,
+    visible_slope=0.07,
+    half_height_px=18.0,
+    height_slope_px=4.0,
+    side_noise=0.015,
+    top_noise=0.025,
+    bottom_noise=0.025,
+    least_side_px=0.42,
+    least_end_px=0.7,
+    cut_chance=0.75,
+    cut_share=(1.0, 1.0),
+    unseen_confidence=0.3,
+    seen_confidence=0.62,
+    confidence_noise=0.07,
+    false_boxes=0.12,
+    false_confidence=(0.3, 0.6),
+)
+"""A detector of middling quality; rates chosen to look like YOLOX-Nano on 640 px pictures."""
+
+CROWD = Quality(
+    best_recall=0.97,
+    half_visible=0.384,
+    visible_slope=0.091,
+    half_height_px=18.0,
+    height_slope_px=4.0,
+    side_noise=0.006,
+    top_noise=0.020,
+    bottom_noise=0.0147,
+    least_side_px=0.35,
+    least_end_px=0.7,
+    cut_chance=1.0,
+    cut_share=(0.0, 0.4),
+    unseen_confidence=0.35,
+    seen_confidence=0.60,
+    confidence_noise=0.07,
+    false_boxes=0.586,
+    false_confidence=(0.2, 0.6),
+)
+"""A detector in a crowd: measured on the noisy boxes of WILDTRACK's seven cameras beside the annotated ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,26 +131,35 @@ def true_boxes(camera: CameraModel, backdrop: Backdrop, truth: Truth) -> TrueBox
     return TrueBoxes(truth.ids[shape.index[inside]], box, _around_seen(box, points, seen), visible)
 
 
-def detected(boxes: TrueBoxes, camera: CameraModel, layout: Layout, rng: np.random.Generator) -> Detections:
-    """Give what a detector of middling quality would make of the true boxes.
+def detected(
+    boxes: TrueBoxes,
+    camera: CameraModel,
+    layout: Layout,
+    rng: np.random.Generator,
+    quality: Quality = MIDDLING,
+) -> Detections:
+    """Give what a detector would make of the true boxes.
 
     The less is seen of somebody and the smaller they are, the rarer and the less sure the detection; boxes
     jitter, feet are cut off behind things and people, and now and then there is a box with nobody in it.
     """
+    q = quality
     height = boxes.xyxy[:, 3] - boxes.xyxy[:, 1]
-    chance = BEST_RECALL / (1 + np.exp((HALF_VISIBLE - boxes.visible) / VISIBLE_SLOPE))
-    chance /= 1 + np.exp((HALF_HEIGHT_PX - height) / HEIGHT_SLOPE_PX)
+    chance = q.best_recall / (1 + np.exp((q.half_visible - boxes.visible) / q.visible_slope))
+    chance /= 1 + np.exp((q.half_height_px - height) / q.height_slope_px)
     found = np.flatnonzero(rng.random(len(chance)) < chance)
-    cut = rng.random(len(found)) < CUT_CHANCE
-    xyxy = np.where(cut[:, None], boxes.visible_xyxy[found], boxes.xyxy[found])
-    sigma = np.maximum(LEAST_NOISE_PX, EDGE_NOISE * height[found])[:, None] * [0.6, 1.0, 0.6, 1.0]
-    xyxy = xyxy + rng.normal(0.0, 1.0, xyxy.shape) * sigma
-    confidence = 0.3 + 0.62 * boxes.visible[found] + rng.normal(0.0, 0.07, len(found))
-    false_xyxy = _false_boxes(camera, layout, rng)
+    cut = (rng.random(len(found)) < q.cut_chance) * rng.uniform(*q.cut_share, len(found))
+    xyxy = boxes.xyxy[found] + cut[:, None] * (boxes.visible_xyxy[found] - boxes.xyxy[found])
+    noise = np.array([q.side_noise, q.top_noise, q.side_noise, q.bottom_noise])
+    least_px = np.array([q.least_side_px, q.least_end_px] * 2)
+    xyxy = xyxy + rng.normal(0.0, 1.0, xyxy.shape) * np.maximum(least_px, noise * height[found, None])
+    confidence = q.unseen_confidence + q.seen_confidence * boxes.visible[found]
+    confidence = confidence + rng.normal(0.0, q.confidence_noise, len(found))
+    false_xyxy = _false_boxes(camera, layout, rng, q.false_boxes)
     xyxy = np.concatenate([xyxy, false_xyxy])
-    confidence = np.concatenate([confidence, rng.uniform(LEAST_CONFIDENCE, 0.6, len(false_xyxy))])
+    confidence = np.concatenate([confidence, rng.uniform(*q.false_confidence, len(false_xyxy))])
     xyxy = np.clip(xyxy, 0, [camera.width, camera.height] * 2)
-    keep = (xyxy[:, 2:] - xyxy[:, :2] > 2.0).all(axis=1) & (confidence >= LEAST_CONFIDENCE)
+    keep = (xyxy[:, 2:] - xyxy[:, :2] > 2.0).all(axis=1) & (confidence >= q.false_confidence[0])
     return Detections(xyxy[keep].astype(np.float32), np.minimum(confidence[keep], 0.99).astype(np.float32))
 
 
@@ -129,8 +208,8 @@ def _around_seen(box: Floats32, points: Floats, seen: Bools) -> Floats32:
     return out
 
 
-def _false_boxes(camera: CameraModel, layout: Layout, rng: np.random.Generator) -> Floats:
-    count = int(rng.poisson(FALSE_BOXES))
+def _false_boxes(camera: CameraModel, layout: Layout, rng: np.random.Generator, rate: float) -> Floats:
+    count = int(rng.poisson(rate))
     x_min, y_min, x_max, y_max = layout.bounds_m
     foot_m = rng.uniform([x_min, y_min], [x_max, y_max], (count, 2))
     foot = camera.to_picture(foot_m)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gpuworker.pipeline.boxes import iou
-from gpuworker.sources.sim.detect import detected, true_boxes
+from gpuworker.sources.sim.detect import CROWD, TrueBoxes, detected, true_boxes
 from gpuworker.sources.sim.layout import PLAZA
 from gpuworker.sources.sim.world import World
 from tests.gpuworker.sources.sim.test_draw import truth_of
@@ -71,3 +71,38 @@ def test_detections_are_the_same_for_the_same_seed(view):
     boxes = true_boxes(view.camera, view.backdrop, truth_of((9.0, 10.0), (12.0, 9.0)))
     one, other = (detected(boxes, view.camera, PLAZA, np.random.default_rng(4)) for _ in range(2))
     assert np.array_equal(one.xyxy, other.xyxy)
+
+
+def crowd_of(view, visible, frames=400):
+    """Give how often the crowd's detector finds boxes of which the upper part is seen, how far off, and false ones."""
+    x, y = (v.ravel() for v in np.meshgrid(np.arange(20.0, 600, 60), [20.0, 140]))
+    whole = np.column_stack([x, y, x + 40, y + 100]).astype(np.float32)
+    seen = whole - np.array([0, 0, 0, 100 * (1 - visible)], np.float32)
+    boxes = TrueBoxes(np.arange(len(x)), whole, seen, np.full(len(x), visible))
+    rng, off, wrong = np.random.default_rng(2), [], 0
+    for _ in range(frames):
+        found = detected(boxes, view.camera, PLAZA, rng, CROWD)
+        gap = np.abs(found.xyxy[:, None, :3] - whole[None, :, :3]).max(axis=2)
+        row, column = np.nonzero(gap < 12)
+        off.append((found.xyxy[row] - whole[column]) / 100)
+        wrong += len(found) - len(row)
+    every = np.concatenate(off)
+    return len(every) / frames / len(x), every, wrong / frames
+
+
+def test_detector_in_a_crowd_errs_as_recorded_ones_do(view):
+    recall, off, false_boxes = crowd_of(view, 1.0)
+    assert recall == pytest.approx(0.967, abs=0.01)
+    spread = np.median(np.abs(off), axis=0) / 0.6745
+    assert spread == pytest.approx([0.006, 0.020, 0.006, 0.0147], rel=0.1)
+    assert false_boxes == pytest.approx(0.586, abs=0.12)
+
+
+@pytest.mark.parametrize(
+    ("visible", "recall", "cut"), [(0.75, 0.95, 0.05), (0.45, 0.65, 0.11), (0.15, 0.07, 0.17)]
+)
+def test_detector_in_a_crowd_misses_and_cuts_the_hidden(view, visible, recall, cut):
+    found, off, _ = crowd_of(view, visible)
+    assert found == pytest.approx(recall, abs=0.03)
+    assert -off[:, 3].mean() == pytest.approx(cut, abs=0.01)
+    assert off[:, :3].mean(axis=0) == pytest.approx(0.0, abs=0.005)

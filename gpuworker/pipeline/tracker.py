@@ -64,7 +64,8 @@ class _Tick:
         source: (f,) index of the observation.
         camera: (f,) index of the camera.
         dt_s: (f,) capture time minus the tick.
-        elapsed_s: (f,) since the camera's frame before.
+        elapsed_s: (f,) since the camera's newest frame before; 0 for a late one, whose time was counted then.
+        newest: (f,) whether it is the camera's newest.
         measured: boxes.
         looks: embeddings of each frame's boxes (n, d), comparable between cameras, NaN for none.
         alike: similarity of each frame's boxes to the tracks (n, t), NaN where a look is not known.
@@ -75,6 +76,7 @@ class _Tick:
     camera: Ints
     dt_s: Floats
     elapsed_s: Floats
+    newest: Bools
     measured: tuple[Measured, ...]
     looks: tuple[Floats, ...]
     alike: tuple[Floats, ...]
@@ -171,12 +173,15 @@ class FloorTracker:
         ]
         source = [i for _, _, i in sorted(usable)]
         camera = np.array([self._index[observations[i].camera_id] for i in source], dtype=np.int64)
-        elapsed, measured, looks, clean = [], [], [], []
+        elapsed, newest, measured, looks, clean = [], [], [], [], []
         for i, c in zip(source, camera, strict=True):
             o, model = observations[i], self._views.cameras[c]
             last = self._last_frame.get(int(c))
-            elapsed.append(s.evidence_s if last is None else abs((o.captured_at - last).total_seconds()))
-            self._last_frame[int(c)] = o.captured_at
+            since_s = s.evidence_s if last is None else (o.captured_at - last).total_seconds()
+            elapsed.append(max(since_s, 0.0))
+            newest.append(since_s >= 0.0)
+            if newest[-1]:
+                self._last_frame[int(c)] = o.captured_at
             sees_height = bool(self._views.sees_height[c])
             boxes = measure(model, o.detections, s, sees_height=sees_height)
             measured.append(Measured(self._bias.correct(int(c), boxes.z), boxes.valid, boxes.evidence))
@@ -187,6 +192,7 @@ class FloorTracker:
             camera=camera,
             dt_s=np.array([(observations[i].captured_at - at).total_seconds() for i in source]),
             elapsed_s=np.array(elapsed, dtype=np.float64),
+            newest=np.array(newest, dtype=bool),
             measured=tuple(measured),
             looks=tuple(looks),
             alike=self._similarities(looks),
@@ -269,14 +275,16 @@ class FloorTracker:
         t = self._tracks
         hit = match.box >= 0  # (f, t)
         had = t.had[:, tick.camera].T
-        confirmed = (t.logit > SURE_LOGIT) & (hit.sum(axis=0) - hit > 0) & np.isfinite(share)
+        others = (tick.camera[:, None] != tick.camera).astype(np.int64) @ hit > 0
+        confirmed = (t.logit > SURE_LOGIT) & others & np.isfinite(share)
         self._learn_bias(tick, match, confirmed & hit)
         f, n = np.nonzero(confirmed)
         self._detectability.learn(tick.camera[f], share[f, n], had[f, n], hit[f, n])
         now, seen = t.now.copy(), t.had.copy()
         for frame, camera in enumerate(tick.camera):
             now[:, camera] |= hit[frame]
-            seen[:, camera] = hit[frame]
+            if tick.newest[frame]:
+                seen[:, camera] = hit[frame]
         self._tracks = t.with_(
             mean=match.mean,
             covariance=match.covariance,

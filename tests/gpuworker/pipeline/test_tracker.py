@@ -155,6 +155,47 @@ def test_tracker_uses_a_frame_that_is_a_little_late():
     assert result.cameras == (("c1", "c2"),)
 
 
+def test_tracker_with_frames_late_and_out_of_order_ends_as_with_all_in_time():
+    cameras = yard()
+    rng, late = np.random.default_rng(3), np.random.default_rng(4)
+    in_time = [observe(cameras, crossing(k / 20), k / 20, noise=rng) for k in range(120)]
+    arrivals = [(k + late.integers(0, 10), o) for k, seen in enumerate(in_time) for o in seen]
+    by_tick = [[o for arrives, o in arrivals if arrives == k] for k in range(132)]
+    ordered, shuffled = make(cameras), make(cameras)
+    ends = [[ordered.step(o) for o in in_time][-1], [shuffled.step(o) for o in by_tick if o][-1]]
+    assert [len(end.tracks) for end in ends] == [3, 3]
+    one, other = (end.tracks.mean[np.argsort(end.tracks.mean[:, 1])] for end in ends)
+    np.testing.assert_allclose(one[:, :2], other[:, :2], atol=0.05)
+    np.testing.assert_allclose(one[:, 2:4], other[:, 2:4], atol=0.05)
+    for tracks in (end.tracks for end in ends):
+        assert sorted(tracks.number.tolist()) == [1, 2, 3]
+        np.testing.assert_allclose(tracks.logit, PIPELINE.tracker.logit_limit, atol=0.2)
+
+
+def test_tracker_knows_by_its_newest_frame_whether_a_camera_has_somebody():
+    cameras = yard(1)
+    tracker = make(cameras)
+    walk(tracker, cameras, lambda _: state((5, 5)), ticks=10)
+    tracker.step(observe(cameras, state(), 1.9))
+    tracker.step(observe(cameras, state((5, 5)), 1.85))
+    assert tracker._tracks.had.tolist() == [[False]]
+    tracker.step(observe(cameras, state((5, 5)), 2.0))
+    tracker.step(observe(cameras, state(), 1.95))
+    assert tracker._tracks.had.tolist() == [[True]]
+
+
+def test_tracker_doubts_nobody_more_when_frames_without_them_come_out_of_order():
+    cameras = yard(1)
+    left = []
+    for order in (range(10), (9, 0, 8, 1, 7, 2, 6, 3, 5, 4)):
+        tracker = make(cameras)
+        walk(tracker, cameras, lambda _: state((5, 5)), ticks=10)
+        for k in order:
+            tracker.step(observe(cameras, state(), 1.84 + k / 25))
+        left.append(float(tracker._tracks.logit[0]))
+    assert left[1] == pytest.approx(left[0], abs=0.3)
+
+
 def test_tracker_leaves_out_a_frame_that_is_too_late():
     cameras = yard(2)
     tracker = make(cameras)

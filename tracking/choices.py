@@ -36,3 +36,4 @@ class EventKind(TextChoices):
     LINE_CROSS = "line_cross", _("crossed a line")
     CAMERA_ONLINE = "camera_online", _("camera online")
     CAMERA_OFFLINE = "camera_offline", _("camera offline")
+    CAMERA_MOVED = "camera_moved", _("camera moved")

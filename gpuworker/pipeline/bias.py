@@ -1,51 +1,90 @@
 """How far off each camera's calibration is, learned from people whom several cameras see."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuworker.pipeline.observation import BOTTOM, MID, TOP
+from environments.geometry import CameraModel
 from gpuworker.pipeline.settings import BiasSettings
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+
+RIGHT, DOWN, TURN = range(3)
 
 
 class CameraBias:
-    """Estimates a shift (u, v) px for each camera: what its boxes show beside what the others say.
+    """Estimates for each camera how its boxes lie beside what the other cameras say.
 
-    A camera that nobody shares stays at no shift; a shift common to all cameras cannot be seen.
+    Three numbers of px for each camera: a shift right and down in the middle of the picture, and how far a turn
+    of the picture moves the middle of its right edge down. A camera that nobody shares stays at none of these;
+    what is common to all cameras cannot be seen.
     """
 
-    def __init__(self, cameras: int, settings: BiasSettings) -> None:
-        """Begin with no shift."""
-        self._settings = settings
-        self._weight = np.full((cameras, 2), settings.prior_px**-2.0)
-        self._shift = np.zeros((cameras, 2))
+    def __init__(self, cameras: Sequence[CameraModel], settings: BiasSettings) -> None:
+        """Begin with calibrations that are right."""
+        s = self._settings = settings
+        size = np.array([[c.width, c.height] for c in cameras], dtype=np.float64).reshape(-1, 2)
+        self._middle, self._half = size / 2, size[:, :1] / 2
+        self._prior = np.diag(np.array([s.prior_px, s.prior_px, s.prior_turn_px]) ** 2)
+        self._off = np.zeros((len(size), 3))
+        self._covariance = np.tile(self._prior, (len(size), 1, 1))
 
     @property
     def shift_px(self) -> Floats:
-        """Give the shift of each camera's boxes, (c, 2) px right and down."""
-        return self._shift.copy()
+        """Give the shift of each camera's boxes, (c, 2) px right and down, in the middle of its picture."""
+        return self._off[:, :2].copy()
+
+    @property
+    def std_px(self) -> Floats:
+        """Give how sure the shifts are, (c,) px, of the less sure direction."""
+        variance = np.diagonal(self._covariance, axis1=1, axis2=2)[:, :2]
+        return np.asarray(np.sqrt(variance.max(axis=1, initial=0.0)))
 
     def correct(self, camera: int, z: Floats) -> Floats:
-        """Take the shift off measurements (n, 3) of u_mid, v_bottom, v_top."""
-        u, v = self._shift[camera]
-        return np.asarray(z - np.array([u, v, v]))
+        """Take what is off from measurements (n, 3) of u_mid, v_bottom, v_top."""
+        return np.asarray(z - self._effect(camera, z) @ self._off[camera])
 
-    def learn(self, camera: int, residual: Floats, variance: Floats, valid: Bools) -> None:
-        """Take in corrected measurements minus what the other cameras say, (n, 3), with variances px^2.
+    def learn(
+        self, camera: int, z: Floats, residual: Floats, variance: Floats, valid: Bools, dt_s: float
+    ) -> None:
+        """Take in corrected measurements minus what the other cameras say.
 
-        Source: recursive least squares with a prior and a bounded memory.
+        Args:
+            camera: index.
+            z, residual, variance, valid: (n, 3) measurement, what is left of it, px^2, and which count.
+            dt_s: since the camera's frame before.
+
+        Source: Kalman filter of an Ornstein-Uhlenbeck process, which forgets towards its prior.
         """
         s = self._settings
-        weight = np.where(valid, 1.0 / (variance * s.people_alike), 0.0)
-        pull = weight * np.where(valid, residual, 0.0)
-        columns = ([MID], [BOTTOM, TOP])
-        gained = np.array([weight[:, c].sum() for c in columns])
-        pulled = np.array([pull[:, c].sum() for c in columns])
-        total = self._weight[camera] + gained
-        # the prior pulls to no shift for ever, what was learned fades
-        pulled -= s.prior_px**-2.0 * self._shift[camera] * gained / total
-        shift = self._shift[camera] + pulled / total
-        self._shift[camera] = np.clip(shift, -s.limit_px, s.limit_px)
-        self._weight[camera] = np.minimum(total, s.memory_px**-2.0)
+        keep = np.exp(-dt_s / s.memory_s)
+        covariance = keep**2 * self._covariance[camera] + (1 - keep**2) * self._prior
+        effect = self._effect(camera, z)[valid]  # (k, 3)
+        weighted = effect.T / (variance[valid] * s.people_alike)
+        told, pull = weighted @ effect, weighted @ residual[valid]
+        covariance = np.linalg.inv(np.linalg.inv(covariance) + told)
+        off = keep * self._off[camera] + covariance @ pull
+        self._off[camera] = self._bounded(camera, off)
+        self._covariance[camera] = (covariance + covariance.T) / 2
+
+    def jump(self, camera: int, way_px: Floats) -> None:
+        """Shift a camera by (2,) px more, and learn afresh from there."""
+        self._off[camera] = self._bounded(camera, self._off[camera] + np.append(way_px, 0.0))
+        self._covariance[camera] = self._prior
+
+    def _bounded(self, camera: int, off: Floats) -> Floats:
+        limit_px = 2 * self._settings.limit * self._half[camera]
+        return np.clip(off, -limit_px, limit_px)
+
+    def _effect(self, camera: int, z: Floats) -> Floats:
+        """Give the derivative of measurements (n, 3) by what may be off, (n, 3, 3)."""
+        v = np.column_stack([(z[:, 1] + z[:, 2]) / 2, z[:, 1], z[:, 2]])  # height of each component's place
+        right = (z[:, :1] - self._middle[camera, 0]) / self._half[camera]  # (n, 1), 1 at the right edge
+        down = (v - self._middle[camera, 1]) / self._half[camera]  # (n, 3)
+        effect = np.zeros((len(z), 3, 3))
+        effect[:, 0, RIGHT] = effect[:, 1:, DOWN] = 1.0
+        effect[:, 0, TURN], effect[:, 1:, TURN] = -down[:, 0], right
+        return effect

@@ -120,19 +120,48 @@ class AppearanceSettings:
 
 @dataclass(frozen=True, slots=True)
 class BiasSettings:
-    """Hold the tuning values of the cameras' shifts.
+    """Hold the tuning values of the cameras' shifts; those without unit are shares of the picture's width.
 
-    Attributes:
-        prior_px: how far off a careful calibration is.
+    Learning:
+        every_s: between frames of a camera that are learned from.
+        prior_px, prior_turn_px: how far off a careful calibration is, in the middle and by a turn at the edge.
         people_alike: boxes of one frame err alike, so each counts for less.
-        memory_px: never surer of a shift than this, so that a moved camera is noticed.
-        limit_px: beyond this a camera needs a new calibration, not a correction.
+        memory_s: what was learned fades; sets how fast a camera that creeps is followed.
+        limit: beyond this a camera needs a new calibration, not a correction.
+    Voting on a shift too far for boxes to be matched:
+        vote_memory_s: votes do not count after this.
+        reach, agree: how far off a box may be, and how far votes may differ,
+        agree_std: or so many standard deviations of the box.
+        vote_people: people who must have been voted on,
+        vote_share: and share of them who must agree,
+        vote_lead: so many times as many as are about where they should be.
+    Moves:
+        settle_s: learning after which a shift is the camera's usual one, which follows in
+        usual_s: slowly, as mounts give and temperatures change.
+        moved, moved_std: further from it, and more standard deviations, is a move,
+        confirm_s: after so long.
     """
 
-    prior_px: float = 2.0
+    every_s: float = 0.25
+    prior_px: float = 4.0
+    prior_turn_px: float = 2.0
     people_alike: float = 4.0
-    memory_px: float = 0.3
-    limit_px: float = 25.0
+    memory_s: float = 600.0
+    limit: float = 0.06
+
+    vote_memory_s: float = 30.0
+    reach: float = 0.06
+    agree: float = 0.008
+    agree_std: float = 1.5
+    vote_people: int = 40
+    vote_share: float = 0.35
+    vote_lead: float = 2.0
+
+    settle_s: float = 10.0
+    usual_s: float = 120.0
+    moved: float = 0.008
+    moved_std: float = 4.0
+    confirm_s: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)

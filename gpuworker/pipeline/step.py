@@ -58,11 +58,6 @@ class Pipeline:
         self._smoother = Smoother(self._settings.smoothing, self._settings.tracker.acceleration_psd)
         self.perceived_ms: dict[str, float] = {}
 
-    @property
-    def camera_shift_px(self) -> dict[str, tuple[float, float]]:
-        """Give how far each camera's boxes lie right of and below what the other cameras say, px."""
-        return self._tracker.camera_shift_px
-
     def known_persons(self) -> tuple[Known, ...]:
         """Give what is remembered of people, to be stored over a restart."""
         return self._persons.known()
@@ -124,7 +119,7 @@ class Pipeline:
                 _sighting(o, track, person) for o, track in zip(observations, followed.box_track, strict=True)
             ),
             people=people,
-            events=events,
+            events=(*events, *followed.events),
             stages_ms={
                 **(stages_ms or {}),
                 "track": (tracked - began) * 1e3,
@@ -134,6 +129,7 @@ class Pipeline:
             },
             settled=settled,
             health=followed.health,
+            shifts=self._tracker.shifts,
         )
 
     def finish(self) -> Points:

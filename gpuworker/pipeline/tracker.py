@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from gpuworker.pipeline import births, kalman
 from gpuworker.pipeline.appearance import CameraMeans, LikelihoodRatio, unit
-from gpuworker.pipeline.bias import CameraBias
 from gpuworker.pipeline.boxes import covered_share
 from gpuworker.pipeline.detectability import Detectability
 from gpuworker.pipeline.duplicates import survivors
@@ -19,9 +18,10 @@ from gpuworker.pipeline.matching import Match, Matcher, Scene
 from gpuworker.pipeline.observation import Measured, hypothesis_priors, measure
 from gpuworker.pipeline.revision import Reviser, Revision, Sight
 from gpuworker.pipeline.seams import TakeNumber
+from gpuworker.pipeline.self_calibration import SelfCalibration
 from gpuworker.pipeline.settings import PipelineSettings
 from gpuworker.pipeline.tracks import Tracks
-from gpuworker.pipeline.values import NO_ID, CameraHealth, Observation, Site
+from gpuworker.pipeline.values import NO_ID, CameraHealth, CameraShift, Event, Observation, Site
 from gpuworker.pipeline.views import Views, look_at
 from gpuworker.pipeline.visibility import inside_share, visibility
 
@@ -31,7 +31,7 @@ Bools = NDArray[np.bool_]
 
 PASSES = 2  # a third one changes nothing
 SURE_LOGIT = 2.0
-NEAR_CHI2 = 6.0
+IN_VIEW = 0.5  # visible share of a person whose box should be where the person is
 INSIDE = 0.8  # share of a person in the picture from which the chance of a detection is learned
 
 
@@ -46,6 +46,7 @@ class Followed:
         box_track: for each observation in the order given, the track number of each box, NO_ID for none.
         revisions: numbers that went over to other tracks in this tick.
         health: of the cameras that had a frame.
+        events: of cameras that moved.
     """
 
     at: datetime
@@ -54,6 +55,7 @@ class Followed:
     box_track: tuple[Ints, ...]
     revisions: tuple[Revision, ...]
     health: dict[str, CameraHealth]
+    events: tuple[Event, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class _Tick:
 
     Attributes:
         source: (f,) index of the observation.
+        captured_at: (f,) of the frame.
         camera: (f,) index of the camera.
         dt_s: (f,) capture time minus the tick.
         elapsed_s: (f,) since the camera's newest frame before; 0 for a late one, whose time was counted then.
@@ -73,6 +76,7 @@ class _Tick:
     """
 
     source: Ints
+    captured_at: tuple[datetime, ...]
     camera: Ints
     dt_s: Floats
     elapsed_s: Floats
@@ -103,19 +107,16 @@ class FloorTracker:
         self._appearance = settings.appearance
         self._reviser = Reviser(take_track_number, likelihood, settings.identity)
         self._camera_means = CameraMeans(len(self._views), settings.appearance)
-        self._bias = CameraBias(len(self._views), settings.bias)
+        self._calibration = SelfCalibration(self._views.cameras, settings.bias)
         self._health = HealthMeters(len(self._views), settings.health)
         self._likelihood = likelihood
         self._at: datetime | None = None
         self._last_frame: dict[int, datetime] = {}
 
     @property
-    def camera_shift_px(self) -> dict[str, tuple[float, float]]:
-        """Give how far each camera's boxes lie right of and below what the other cameras say, px."""
-        shift = self._bias.shift_px
-        return {
-            c.camera_id: (float(u), float(v)) for c, (u, v) in zip(self._views.cameras, shift, strict=True)
-        }
+    def shifts(self) -> tuple[CameraShift, ...]:
+        """Give how far each camera's boxes lie beside what the other cameras say."""
+        return self._calibration.shifts
 
     def step(self, observations: Sequence[Observation]) -> Followed:
         """Take in the frames of one tick; give who is where at the newest capture time so far.
@@ -184,11 +185,12 @@ class FloorTracker:
                 self._last_frame[int(c)] = o.captured_at
             sees_height = bool(self._views.sees_height[c])
             boxes = measure(model, o.detections, s, sees_height=sees_height)
-            measured.append(Measured(self._bias.correct(int(c), boxes.z), boxes.valid, boxes.evidence))
+            measured.append(Measured(self._calibration.correct(int(c), boxes.z), boxes.valid, boxes.evidence))
             looks.append(self._camera_means.centre(int(c), o.embeddings))
             clean.append(covered_share(o.detections.xyxy) <= self._appearance.clean_share)
         return _Tick(
             source=np.array(source, dtype=np.int64),
+            captured_at=tuple(observations[i].captured_at for i in source),
             camera=camera,
             dt_s=np.array([(observations[i].captured_at - at).total_seconds() for i in source]),
             elapsed_s=np.array(elapsed, dtype=np.float64),
@@ -255,20 +257,18 @@ class FloorTracker:
             looked[track] = True
         self._tracks = t.with_(look=look, recent=recent, looked=looked)
 
-    def _learn_bias(self, tick: _Tick, match: Match, shared: Bools) -> None:
-        """Learn the cameras' shifts and health from people whom another camera sees too, (f, t)."""
-        for f, camera in enumerate(tick.camera):
-            track = np.flatnonzero(shared[f])
-            if len(track) == 0:
+    def _calibrate(self, tick: _Tick, match: Match, sure: Bools) -> None:
+        """Learn the cameras' shifts and health from people in view whom another camera sees too, (f, t)."""
+        for f, camera in enumerate(tick.camera.tolist()):
+            measured = tick.measured[f]
+            if len(measured) == 0:
                 continue
-            box = match.box[f, track]
-            residual = tick.measured[f].z[box] - match.outside[f, track]
-            # a hidden edge is no measurement: what lies far off is left out
-            variance = match.outside_variance[f, track]
-            measured = tick.measured[f].valid[box]
-            self._health.compare(int(camera), residual, variance, measured)
-            valid = measured & (residual**2 < NEAR_CHI2 * variance)
-            self._bias.learn(int(camera), residual, variance, valid)
+            track = np.flatnonzero(sure[f] & (match.box[f] >= 0))
+            box, expected, variance = match.box[f], match.outside[f], match.outside_variance[f]
+            residual = measured.z[box[track]] - expected[track]
+            self._health.compare(camera, residual, variance[track], measured.valid[box[track]])
+            at = tick.captured_at[f]
+            self._calibration.learn(camera, at, measured, box, expected, variance, sure[f])
 
     def _judge(self, tick: _Tick, match: Match, share: Floats, detection: Floats) -> None:
         """Take in the matches: states, existence, and how well people are detected."""
@@ -277,7 +277,7 @@ class FloorTracker:
         had = t.had[:, tick.camera].T
         others = (tick.camera[:, None] != tick.camera).astype(np.int64) @ hit > 0
         confirmed = (t.logit > SURE_LOGIT) & others & np.isfinite(share)
-        self._learn_bias(tick, match, confirmed & hit)
+        self._calibrate(tick, match, confirmed & (hit | (share > IN_VIEW)))
         f, n = np.nonzero(confirmed)
         self._detectability.learn(tick.camera[f], share[f, n], had[f, n], hit[f, n])
         now, seen = t.now.copy(), t.had.copy()
@@ -398,4 +398,5 @@ class FloorTracker:
         ids = np.array([camera.camera_id for camera in self._views.cameras], dtype=object)
         cameras = tuple(tuple(ids[row]) for row in published.now)
         health = {ids[c]: self._health.of(c) for c in sorted(set(tick.camera.tolist()))}
-        return Followed(at, published, cameras, tuple(box_track), revisions, health)
+        moved = self._calibration.take_events(at)
+        return Followed(at, published, cameras, tuple(box_track), revisions, health, moved)

@@ -272,6 +272,27 @@ class CameraHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class CameraShift:
+    """How far a camera's boxes lie beside where its calibration puts them, by what the other cameras say.
+
+    Attributes:
+        camera_id: of the camera.
+        shift_px: (2,) right and down, in the middle of the picture.
+        std_px: standard deviation in the less sure direction.
+        shift_m: (2,) what it is on the floor in the middle of what the camera sees; NaN where it sees none.
+    """
+
+    camera_id: str
+    shift_px: Floats
+    std_px: float
+    shift_m: Floats
+
+    def __post_init__(self) -> None:
+        _expect("shift_px", self.shift_px, (2,))
+        _expect("shift_m", self.shift_m, (2,))
+
+
+@dataclass(frozen=True, slots=True)
 class StepResult:
     """What one tick gave.
 
@@ -284,6 +305,7 @@ class StepResult:
             ``smooth``.
         settled: points of paths, to be stored, that later frames change no more.
         health: of the cameras with a frame in the tick.
+        shifts: how far off each calibrated camera is, in order of their ids.
     """
 
     at: datetime
@@ -293,3 +315,4 @@ class StepResult:
     stages_ms: dict[str, float]
     settled: Points = field(default_factory=Points.none)
     health: dict[str, CameraHealth] = field(default_factory=dict)
+    shifts: tuple[CameraShift, ...] = ()

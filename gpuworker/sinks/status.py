@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from gpuworker.pipeline.values import CameraHealth, Frame, StepResult
+import numpy as np
+
+from gpuworker.pipeline.values import CameraHealth, CameraShift, Frame, StepResult
 from gpuworker.sinks.backlog import Waiting
 from gpuworker.sinks.meters import Stages, Window, named
 from tracking import live
@@ -15,6 +17,7 @@ from tracking import live
 METER_SPAN_S = 5.0
 SHARES = (50, 95, 99)
 NO_HEALTH = CameraHealth(innovation=None, unexplained=None)
+SURE_PX = 1.5  # a shift less sure than this is not told
 
 
 @dataclass(slots=True)
@@ -24,6 +27,7 @@ class _Camera:
     health: CameraHealth = NO_HEALTH
     state: str = "off"
     message: str = ""
+    shift: CameraShift | None = None
 
 
 class StatusBoard:
@@ -62,6 +66,9 @@ class StatusBoard:
             self._stages.add(time.monotonic(), result.stages_ms)
             for key, health in result.health.items():
                 self._cameras[key].health = health
+            for shift in result.shifts:
+                if shift.camera_id in self._cameras:
+                    self._cameras[shift.camera_id].shift = shift
 
     def count_published(self, frame: Frame, at: datetime) -> None:
         """Count a frame whose tick is out, and how old it was then."""
@@ -95,6 +102,7 @@ class StatusBoard:
                         "age_p95_ms": _rounded(ages[1]),
                         "innovation": _rounded(camera.health.innovation, 2),
                         "unexplained": _rounded(camera.health.unexplained, 2),
+                        "shift": _shown(camera.shift),
                     }
                 )
             stages = {
@@ -128,4 +136,14 @@ def _storage(waiting: Waiting) -> dict[str, Any]:
         "oldest_s": oldest_s,
         "spool_bytes": waiting.spool_bytes,
         "dropped_rows": waiting.dropped_rows,
+    }
+
+
+def _shown(shift: CameraShift | None) -> dict[str, Any] | None:
+    """Give a shift as a status message tells it; None where it is not known yet."""
+    if shift is None or not shift.std_px <= SURE_PX or not np.isfinite(shift.shift_m).all():
+        return None
+    return {
+        "px": [round(v, 1) for v in shift.shift_px.tolist()],
+        "m": [round(v, 2) for v in shift.shift_m.tolist()],
     }

@@ -19,7 +19,7 @@ from gpuworker.worker.cameras import CameraStates
 from gpuworker.worker.gather import IDLE_S, Gather
 from gpuworker.worker.numbers import NumberSupply
 from gpuworker.worker.parts import Parts, setup_of, site_of
-from tracking.choices import ActualState
+from tracking.choices import ActualState, EventKind
 from tracking.models import TrackingSession
 
 logger = logging.getLogger(__name__)
@@ -121,6 +121,9 @@ class SessionRun:
             result = self._pipeline.step(fitting)
             self.rows.put(result, fitting)
             self.live.put(result, fitting)
+            for event in result.events:
+                if event.kind == EventKind.CAMERA_MOVED and event.camera_id is not None:
+                    self.states.complain(event.camera_id, _moved(event))
 
     def _fits(self, frame: Frame) -> bool:
         """Say whether a picture has the size that its camera is calibrated for; tell people if not."""
@@ -203,6 +206,13 @@ class SessionRun:
             )
             for camera in cameras
         }
+
+
+def _moved(event: Event) -> str:
+    """Say to people that a camera has moved."""
+    far_m = event.payload["moved_m"]
+    way = f"by {event.payload['moved_px']} px" + ("" if far_m is None else f" ({far_m} m on the floor)")
+    return f"has moved {way} at {event.at:%Y-%m-%d %H:%M} UTC: check how it is mounted and calibrate it again"
 
 
 def _supplies(session: TrackingSession) -> tuple[NumberSupply, NumberSupply]:

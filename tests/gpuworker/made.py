@@ -7,7 +7,17 @@ from datetime import datetime, timedelta
 import numpy as np
 from channels.layers import channel_layers
 
-from gpuworker.pipeline.values import NO_ID, Detections, Event, Frame, People, Points, Sighting, StepResult
+from gpuworker.pipeline.values import (
+    NO_ID,
+    CameraShift,
+    Detections,
+    Event,
+    Frame,
+    People,
+    Points,
+    Sighting,
+    StepResult,
+)
 from tests.factories import T0
 
 
@@ -88,6 +98,7 @@ def result(
     sightings: Sequence[Sighting] = (),
     events: Sequence[Event] = (),
     x_m: float = 1.0,
+    shifts: Sequence[CameraShift] = (),
 ):
     """Give what one tick gave; the paths are settled at once."""
     return StepResult(
@@ -97,4 +108,5 @@ def result(
         events=tuple(events),
         stages_ms={"detect": 4.0, "track": 1.0},
         settled=points(seconds, tracks, x_m=x_m),
+        shifts=tuple(shifts),
     )

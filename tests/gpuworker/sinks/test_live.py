@@ -11,7 +11,7 @@ import pytest
 import redis
 from channels_redis.serializers import registry
 
-from gpuworker.pipeline.values import CameraHealth, Event
+from gpuworker.pipeline.values import CameraHealth, CameraShift, Event
 from gpuworker.sinks.backlog import Waiting
 from gpuworker.sinks.identifiers import event_id
 from gpuworker.sinks.live import LiveSink
@@ -244,6 +244,18 @@ def test_status_tells_states_at_once_and_figures(viewer, make_sink):
     assert (camera["innovation"], camera["unexplained"]) == (0.88, None)
     assert status["stages"]["detect"] == {"p50_ms": 4.0, "p95_ms": 4.0}
     assert status["storage"] is None
+
+
+@pytest.mark.parametrize(
+    ("std_px", "told"), [(0.3, {"px": [12.3, -4.0], "m": [0.41, 0.1]}), (4.0, None), (float("nan"), None)]
+)
+def test_status_tells_how_far_off_a_camera_is_once_that_is_known(viewer, make_sink, std_px, told):
+    sink = make_sink()
+    shift = CameraShift("c1", np.array([12.34, -4.0]), std_px, np.array([0.412, 0.1]))
+    sink.put(result(shifts=[shift]), [frame()])
+    sink.show_camera("c1", "online", "")
+    wait_for(lambda: viewer.texts("status") and viewer.texts("status")[-1]["cameras"][0]["state"] == "online")
+    assert viewer.texts("status")[-1]["cameras"][0]["shift"] == told
 
 
 def test_who_is_where_now_is_kept_for_a_few_seconds(viewer, make_sink):

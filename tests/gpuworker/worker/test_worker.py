@@ -11,7 +11,7 @@ from django.db import OperationalError, connection
 
 from environments.models import Calibration, Camera
 from gpuworker.pipeline.seams import EndOfSource, UnusableSourceError
-from gpuworker.pipeline.values import Frame
+from gpuworker.pipeline.values import Event, Frame
 from gpuworker.worker import Parts, Worker, WorkerCrashedError
 from tests.factories import (
     T0,
@@ -70,6 +70,7 @@ class Site:
     seen: list[tuple[str, ...]] = field(default_factory=list)
     sites: list = field(default_factory=list)
     fault: Exception | None = None
+    events: list[Event] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def open(self, url, *, camera_id, started_at, worlds):
@@ -99,7 +100,10 @@ class Pipeline:
         self._site.seen.append(tuple(sorted(f.camera_id for f in frames)))
         at_s = (frames[0].captured_at - T0).total_seconds()
         return result(
-            at_s, self._tracks, sightings=[sighting(f.camera_id, at_s, self._tracks) for f in frames]
+            at_s,
+            self._tracks,
+            sightings=[sighting(f.camera_id, at_s, self._tracks) for f in frames],
+            events=self._site.events,
         )
 
     def finish(self):
@@ -313,6 +317,18 @@ def test_a_picture_of_another_size_is_shown_but_not_tracked_with(make_worker, si
     assert camera_states()["c2"][0] == "online"
     assert camera_states()["c1"] == ("online", "")
     assert site.seen == [("c1",), ("c1",)]
+
+
+def test_a_camera_that_moved_is_stored_and_says_so(make_worker, site, clock, plaza):
+    payload = {"moved_px": 20.3, "moved_m": 0.8, "before_px": [1.0, 0.0], "after_px": [21.0, 3.0]}
+    site.events.append(Event("camera_moved", T0, camera_id="c2", payload=payload))
+    worker = make_worker()
+    site.give("sim://plaza/c2", picture("c2"))
+    drive(worker, clock, lambda: "has moved by 20.3 px (0.8 m on the floor)" in camera_states()["c2"][1])
+    assert camera_states()["c2"][0] == "online"
+    drive(worker, clock, TrackEvent.objects.filter(kind="camera_moved").exists)
+    stored = TrackEvent.objects.values_list("camera__key", "payload").get(kind="camera_moved")
+    assert stored == ("c2", payload)
 
 
 def test_a_session_that_raises_fails_alone_and_is_given_back(

@@ -257,9 +257,10 @@ def status(
         at: now.
         session: ``{"id", "state", "message", "worker"}``.
         cameras: each ``{"id", "state", "message", "fps", "age_ms", "age_p95_ms", "innovation", "unexplained",
-            "shift"}``; ages are those of its frames at publication over the last seconds, p50 and p95; innovation is 1
-            where its boxes lie as far off as assumed, unexplained the share that belongs to nobody; ``shift`` is how
-            far its pictures lie beside its calibration, ``{"px": [right, down], "m": [x, y]}``, null while not known.
+            "shift"}``; ages are those of its frames at publication over the last seconds, p50 and p95; innovation
+            is 1 where its boxes lie as far off as assumed, unexplained the share that belongs to nobody; shift is
+            how far its pictures lie beside its calibration, ``{"px": [right, down], "m": [x, y]}``, null while
+            that is not known.
         stages: ``{"detect": {"p50_ms", "p95_ms"}, ...}`` over the last seconds.
         storage: what waits for the database, ``{"backlog_rows", "memory_rows", "oldest_s", "spool_bytes",
             "dropped_rows"}``: rows, those of them in memory because the disk took no more, the age of the oldest in

@@ -51,14 +51,12 @@ class _Watched:
 
     Attributes:
         votes: of late.
-        voted_s: when votes were last taken.
         learned_s: for how long the usual shift has been learned.
         usual_px: the shift before any move; None while it is being learned.
         far_since_s: since when the shift is far from the usual one, None while it is not.
     """
 
     votes: deque[_Votes] = field(default_factory=deque)
-    voted_s: float = float("-inf")
     learned_s: float = 0.0
     usual_px: Floats | None = None
     far_since_s: float | None = None
@@ -72,10 +70,6 @@ class CameraWatch:
         self._settings = settings
         self._width = np.array([c.width for c in cameras], dtype=np.float64)
         self._watched = [_Watched() for _ in cameras]
-
-    def wants_votes(self, camera: int, now_s: float) -> bool:
-        """Say whether a frame of a camera is worth voting on: a few in a second are enough."""
-        return now_s - self._watched[camera].voted_s >= self._settings.vote_every_s
 
     def vote(
         self, camera: int, now_s: float, people_px: Floats, std_px: Floats, boxes_px: Floats
@@ -91,7 +85,6 @@ class CameraWatch:
         way = boxes_px[:, None] - people_px  # (m, n, 2)
         box, person = np.nonzero((np.abs(way) <= reach_px).all(axis=2))
         agree_px = np.maximum(s.agree_std * std_px[person], least_px)
-        watched.voted_s = now_s
         watched.votes.append(_Votes(now_s, len(people_px), way[box, person], people_px[person], agree_px))
         people = sum(v.people for v in watched.votes)
         while (
@@ -103,43 +96,40 @@ class CameraWatch:
             watched.votes.clear()
         return found
 
-    def judge(
-        self, now_s: float, dt_s: float, shift_px: Floats, std_px: Floats, learned: NDArray[np.bool_]
-    ) -> list[Move]:
-        """Take in the shifts (c, 2), how sure they are (c,) and which cameras (c,) learned something in this tick.
+    def judge(self, camera: int, now_s: float, dt_s: float, shift_px: Floats, std_px: float) -> Move | None:
+        """Take in a shift (2,) that was learned over ``dt_s``, and how sure it is; give a move that it shows.
 
-        Gives the cameras that are found to have moved.
-
-        Each move is named once: what is usual is learned afresh after it.
+        Each move is given once: what is usual is learned afresh after it.
         """
-        s, moves = self._settings, []
-        for camera, (watched, now_px) in enumerate(zip(self._watched, shift_px, strict=True)):
-            if learned[camera]:
-                watched.learned_s += dt_s
-            if watched.usual_px is None:
-                watched.usual_px = now_px.copy() if watched.learned_s >= s.settle_s else None
-                continue
-            far_px = max(s.moved * self._width[camera], s.moved_std * std_px[camera])
-            if np.abs(now_px - watched.usual_px).max() <= far_px:
-                watched.far_since_s = None
-                watched.usual_px += (now_px - watched.usual_px) * -np.expm1(-dt_s / s.usual_s)
-            elif watched.far_since_s is None:
-                watched.far_since_s = now_s
-            elif learned[camera] and now_s - watched.far_since_s >= s.confirm_s:
-                moves.append(Move(camera, watched.usual_px, now_px.copy()))
-                self._watched[camera] = _Watched(votes=watched.votes, voted_s=watched.voted_s)
-        return moves
+        s, watched = self._settings, self._watched[camera]
+        watched.learned_s += dt_s
+        if watched.usual_px is None:
+            watched.usual_px = shift_px.copy() if watched.learned_s >= s.settle_s else None
+            return None
+        far_px = max(s.moved * self._width[camera], s.moved_std * std_px)
+        if np.abs(shift_px - watched.usual_px).max() <= far_px:
+            watched.far_since_s = None
+            watched.usual_px += (shift_px - watched.usual_px) * -np.expm1(-dt_s / s.usual_s)
+            return None
+        if watched.far_since_s is None:
+            watched.far_since_s = now_s
+        if now_s - watched.far_since_s < s.confirm_s:
+            return None
+        self._watched[camera] = _Watched(votes=watched.votes)
+        return Move(camera, watched.usual_px, shift_px.copy())
 
 
 def _winner(votes: Sequence[_Votes], people: int, reach_px: float, s: BiasSettings) -> Floats | None:
     """Give the way (2,) for which enough of the people voted; None where none has won or it is no way."""
     ways, places = np.concatenate([v.ways_px for v in votes]), np.concatenate([v.places_px for v in votes])
     agree_px = np.concatenate([v.agree_px for v in votes])
-    if len(ways) == 0:
+    usual = int((np.abs(ways).max(axis=1) <= agree_px).sum())
+    enough = max(s.vote_share * people, s.vote_lead * usual)
+    if len(ways) < enough:
         return None
-    near = (np.abs(ways - _densest(ways, float(np.median(agree_px)), reach_px)).max(axis=1)) <= agree_px
-    usual = np.abs(ways).max(axis=1) <= agree_px
-    if near.sum() < max(s.vote_share * people, s.vote_lead * usual.sum()):
+    top = _densest(ways, float(np.median(agree_px)), reach_px)
+    near = np.abs(ways - top).max(axis=1) <= agree_px
+    if near.sum() < enough:
         return None
     if np.ptp(places[near], axis=0).max() < 2 * reach_px:
         return None  # somebody who is missed stands beside somebody who is found

@@ -19,6 +19,7 @@ Bools = NDArray[np.bool_]
 
 NEAR_CHI2 = 6.0  # a hidden edge is no measurement: what lies further off is left out
 MOVED = "camera_moved"
+LONGEST_S = 1.0  # after a longer time without anybody shared, the time between does not count as learning
 
 
 class SelfCalibration:
@@ -32,8 +33,8 @@ class SelfCalibration:
         self._watch = CameraWatch(cameras, settings)
         self._m_per_px = [_metres_per_px(camera) for camera in cameras]
         self._began_at: datetime | None = None
-        self._judged_s = 0.0
-        self._learned = np.zeros(len(cameras), dtype=bool)
+        self._learned_s = np.full(len(cameras), -np.inf)
+        self._moves: list[Move] = []
 
     def correct(self, camera: int, z: Floats) -> Floats:
         """Take what is off from measurements (n, 3) of u_mid, v_bottom, v_top."""
@@ -43,18 +44,17 @@ class SelfCalibration:
         self,
         camera: int,
         captured_at: datetime,
-        elapsed_s: float,
         measured: Measured,
         box: Ints,
         expected: Floats,
         variance: Floats,
         sure: Bools,
     ) -> None:
-        """Take in one frame.
+        """Take in one frame; a few in a second are enough, the others are left out.
 
         Args:
             camera: index.
-            captured_at, elapsed_s: of the frame, and since the camera's frame before.
+            captured_at: of the frame.
             measured: its boxes, corrected.
             box: (t,) index of each track's box, -1 for none.
             expected, variance: (t, 3) what the other cameras and the past say, px and px^2.
@@ -62,29 +62,29 @@ class SelfCalibration:
         """
         self._began_at = self._began_at or captured_at
         now_s = (captured_at - self._began_at).total_seconds()
+        since_s = now_s - self._learned_s[camera]
+        if since_s < self._settings.every_s or not sure.any():
+            return
+        self._learned_s[camera] = now_s
         track = np.flatnonzero(sure & (box >= 0))
-        if len(track):
-            z, spread = measured.z[box[track]], variance[track]
-            residual = z - expected[track]
-            valid = measured.valid[box[track]] & (residual**2 < NEAR_CHI2 * spread)
-            self._bias.learn(camera, z, residual, spread, valid, elapsed_s)
-            self._learned[camera] |= bool(valid.any())
-        if sure.any() and self._watch.wants_votes(camera, now_s):
-            edges = [MID, TOP if measured.valid[:, TOP].any() else BOTTOM]
-            boxes = measured.z[measured.valid[:, edges].all(axis=1)][:, edges]
-            std_px = np.sqrt(variance[sure][:, edges].max(axis=1))
-            way = self._watch.vote(camera, now_s, expected[sure][:, edges], std_px, boxes)
-            if way is not None:
-                self._bias.jump(camera, way)
+        z, spread = measured.z[box[track]], variance[track]
+        residual = z - expected[track]
+        valid = measured.valid[box[track]] & (residual**2 < NEAR_CHI2 * spread)
+        self._bias.learn(camera, z, residual, spread, valid, since_s)
+        edges = [MID, TOP if measured.valid[:, TOP].any() else BOTTOM]
+        boxes_px = measured.z[measured.valid[:, edges].all(axis=1)][:, edges]
+        std_px = np.sqrt(variance[sure][:, edges].max(axis=1))
+        way_px = self._watch.vote(camera, now_s, expected[sure][:, edges], std_px, boxes_px)
+        if way_px is not None:
+            self._bias.jump(camera, way_px)
+        dt_s, shift_px, std = min(since_s, LONGEST_S), self._bias.shift_px[camera], self._bias.std_px[camera]
+        move = self._watch.judge(camera, now_s, dt_s, shift_px, float(std))
+        if move is not None:
+            self._moves.append(move)
 
-    def judge(self, at: datetime) -> tuple[Event, ...]:
-        """Give an event for each camera that is found to have moved, at the end of a tick."""
-        if self._began_at is None:
-            return ()
-        now_s = (at - self._began_at).total_seconds()
-        dt_s, self._judged_s = now_s - self._judged_s, now_s
-        moves = self._watch.judge(now_s, dt_s, self._bias.shift_px, self._bias.std_px, self._learned)
-        self._learned[:] = False
+    def take_events(self, at: datetime) -> tuple[Event, ...]:
+        """Give an event for each camera that was found to have moved since this was asked last."""
+        moves, self._moves = self._moves, []
         return tuple(self._event(at, move) for move in moves)
 
     @property

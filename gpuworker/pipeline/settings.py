@@ -123,12 +123,13 @@ class BiasSettings:
     """Hold the tuning values of the cameras' shifts; those without unit are shares of the picture's width.
 
     Learning:
+        every_s: between frames of a camera that are learned from.
         prior_px, prior_turn_px: how far off a careful calibration is, in the middle and by a turn at the edge.
         people_alike: boxes of one frame err alike, so each counts for less.
         memory_s: what was learned fades; sets how fast a camera that creeps is followed.
         limit: beyond this a camera needs a new calibration, not a correction.
     Voting on a shift too far for boxes to be matched:
-        vote_every_s, vote_memory_s: between frames voted on, and after which votes do not count.
+        vote_memory_s: votes do not count after this.
         reach, agree: how far off a box may be, and how far votes may differ,
         agree_std: or so many standard deviations of the box.
         vote_people: people who must have been voted on,
@@ -141,13 +142,13 @@ class BiasSettings:
         confirm_s: after so long.
     """
 
+    every_s: float = 0.25
     prior_px: float = 4.0
     prior_turn_px: float = 2.0
     people_alike: float = 4.0
     memory_s: float = 600.0
     limit: float = 0.06
 
-    vote_every_s: float = 0.3
     vote_memory_s: float = 30.0
     reach: float = 0.06
     agree: float = 0.008

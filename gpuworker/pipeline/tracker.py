@@ -259,23 +259,16 @@ class FloorTracker:
 
     def _calibrate(self, tick: _Tick, match: Match, sure: Bools) -> None:
         """Learn the cameras' shifts and health from people in view whom another camera sees too, (f, t)."""
-        for f, camera in enumerate(tick.camera):
-            if len(tick.measured[f]):
-                self._calibration.learn(
-                    int(camera),
-                    tick.captured_at[f],
-                    float(tick.elapsed_s[f]),
-                    tick.measured[f],
-                    match.box[f],
-                    match.outside[f],
-                    match.outside_variance[f],
-                    sure[f],
-                )
+        for f, camera in enumerate(tick.camera.tolist()):
+            measured = tick.measured[f]
+            if len(measured) == 0:
+                continue
             track = np.flatnonzero(sure[f] & (match.box[f] >= 0))
-            box = match.box[f, track]
-            residual = tick.measured[f].z[box] - match.outside[f, track]
-            measured = tick.measured[f].valid[box]
-            self._health.compare(int(camera), residual, match.outside_variance[f, track], measured)
+            box, expected, variance = match.box[f], match.outside[f], match.outside_variance[f]
+            residual = measured.z[box[track]] - expected[track]
+            self._health.compare(camera, residual, variance[track], measured.valid[box[track]])
+            at = tick.captured_at[f]
+            self._calibration.learn(camera, at, measured, box, expected, variance, sure[f])
 
     def _judge(self, tick: _Tick, match: Match, share: Floats, detection: Floats) -> None:
         """Take in the matches: states, existence, and how well people are detected."""
@@ -405,5 +398,5 @@ class FloorTracker:
         ids = np.array([camera.camera_id for camera in self._views.cameras], dtype=object)
         cameras = tuple(tuple(ids[row]) for row in published.now)
         health = {ids[c]: self._health.of(c) for c in sorted(set(tick.camera.tolist()))}
-        events = self._calibration.judge(at)
-        return Followed(at, published, cameras, tuple(box_track), revisions, health, events)
+        moved = self._calibration.take_events(at)
+        return Followed(at, published, cameras, tuple(box_track), revisions, health, moved)

@@ -8,7 +8,6 @@ from tests.gpuworker.pipeline.staging import yard
 SETTINGS = BiasSettings()
 CAMERAS = tuple(yard(2).values())  # 1280 px wide: a move is more than 10 px
 FAR_PX = 1280 * SETTINGS.moved + 3
-BOTH = np.array([True, True])
 
 
 def votes(way_px, *, people=8, seen=1.0, frames=20, seed=1, noise_px=3.0):
@@ -61,22 +60,13 @@ def test_votes_on_somebody_who_stands_are_not_taken_for_a_move():
     assert all(watch.vote(0, float(k), missed, np.ones(1), found) is None for k in range(200))
 
 
-def test_votes_are_wanted_now_and_then():
-    watch = CameraWatch(CAMERAS, SETTINGS)
-    assert watch.wants_votes(1, 5.0)
-    watch.vote(1, 5.0, np.zeros((0, 2)), np.zeros(0), np.zeros((0, 2)))
-    assert not watch.wants_votes(1, 5.0 + SETTINGS.vote_every_s / 2)
-    assert watch.wants_votes(1, 5.1 + SETTINGS.vote_every_s)
-    assert watch.wants_votes(0, 5.0)
-
-
-def judged(shift_of, seconds, *, learned=BOTH, std_px=0.5):
+def judged(shift_of, seconds, *, std_px=0.5):
     """Let shifts ``shift_of(t)`` of the first camera be judged ten times a second; give the moves with their times."""
     watch, moves = CameraWatch(CAMERAS, SETTINGS), []
     for k in range(round(seconds * 10)):
-        shift = np.array([shift_of(k / 10), [0.0, 0.0]])
-        moves += [(k / 10, m) for m in watch.judge(k / 10, 0.1, shift, np.full(2, std_px), learned)]
-    return moves
+        moves.append((k / 10, watch.judge(0, k / 10, 0.1, np.array(shift_of(k / 10)), std_px)))
+        assert watch.judge(1, k / 10, 0.1, np.zeros(2), std_px) is None
+    return [(t, move) for t, move in moves if move is not None]
 
 
 def test_move_is_named_once_with_before_and_after():
@@ -102,7 +92,3 @@ def test_short_swing_and_slow_creep_are_no_moves():
 
 def test_shift_that_is_not_sure_is_no_move():
     assert judged(lambda t: [0.0 if t < 30 else FAR_PX, 0.0], 60, std_px=FAR_PX / 3) == []
-
-
-def test_camera_that_shares_nobody_is_not_judged():
-    assert judged(lambda t: [0.0 if t < 30 else FAR_PX, 0.0], 60, learned=~BOTH) == []

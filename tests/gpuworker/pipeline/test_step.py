@@ -184,7 +184,7 @@ def test_camera_shift_of_good_calibrations_is_small(detector):
     assert [shift.camera_id for shift in result.shifts] == ["c1", "c2", "c3"]
     assert np.abs([shift.shift_px for shift in result.shifts]).max() < 0.5
     assert np.abs([shift.shift_m for shift in result.shifts]).max() < 0.02
-    assert max(shift.std_px for shift in result.shifts) < 3.5  # 4 before anything was seen
+    assert max(shift.std_px for shift in result.shifts) < 3.8  # 4 before anything was seen
 
 
 def test_step_settles_points_later_and_nearer_the_truth_than_it_published_them(detector):

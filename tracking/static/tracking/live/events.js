@@ -6,8 +6,7 @@ import { hasText, text } from "./strings.js";
 const KEPT = 60;
 const TONES = {
   camera_online: "good", camera_offline: "bad", camera_moved: "warn",
-  person_appeared: "good", person_left: "", reidentified: "warn",
-  identity_merged: "warn", identity_revised: "warn",
+  person_appeared: "good", person_left: "", reidentified: "warn", identity_merged: "warn", identity_revised: "warn",
 };
 
 export class EventFeed {

@@ -17,7 +17,7 @@ PYTHON ?= $(shell for python in $(CANDIDATES); do $$python $(IS_RECENT) && echo 
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-PACKAGES := spoton accounts environments tracking analytics gpuworker
+PACKAGES := spoton rest accounts environments tracking analytics gpuworker
 # of what runs on the data folder; tests have folders of their own
 demo bench: export SPOTON_DATA := $(DATA)
 ifneq ($(DETECTOR),)

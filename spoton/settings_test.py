@@ -22,3 +22,5 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # noqa: F405
 
 # each process of a test run is a machine of its own: none picks up what another has left
 SPOTON_SPOOL = DATA_DIR / f"spool-{os.getpid()}"  # noqa: F405
+# look static files up when they are asked for: every test client would read all of them first
+WHITENOISE_AUTOREFRESH = True

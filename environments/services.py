@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any, TypeVar
 
 import numpy as np
 from django.core.files import File
@@ -25,6 +26,8 @@ from environments.models import (
 from environments.polygons import as_floats, check_line, check_polygon
 from environments.secrets import mask_credentials
 
+Row = TypeVar("Row", Environment, Camera, Zone)
+
 
 class PlanUnreadable(ValueError):  # noqa: N818 - named for what is wrong
     """The floor plan's file is no picture."""
@@ -44,6 +47,15 @@ def environment_create(
     return environment
 
 
+def environment_update(*, environment: Environment, **changes: Any) -> Environment:
+    """Change what is given of a place.
+
+    Raises:
+        ValidationError: as for environment_create.
+    """
+    return _changed(environment, changes)
+
+
 def grant_add(*, environment: Environment, user: User) -> Grant:
     """Let a user see an environment; once is enough."""
     grant, _ = Grant.objects.get_or_create(environment=environment, user=user)
@@ -60,8 +72,9 @@ def camera_add(
     name: str = "",
     fps: float = 10.0,
     enabled: bool = True,
+    position: int | None = None,
 ) -> Camera:
-    """Add a camera behind those that are there; a picture is ``width`` x ``height`` px.
+    """Add a camera, behind those that are there unless told where; a picture is ``width`` x ``height`` px.
 
     Raises:
         ValidationError: by field: the key is taken, the source's scheme is unknown, a size is too small, ...
@@ -75,7 +88,7 @@ def camera_add(
         height=height,
         fps=fps,
         enabled=enabled,
-        position=environment.cameras.count(),
+        position=environment.cameras.count() if position is None else position,
     )
     camera.full_clean()
     camera.save()
@@ -99,6 +112,15 @@ def camera_set(
     camera.full_clean()
     camera.save(update_fields=["source_url", "width", "height", "fps"])
     return camera
+
+
+def camera_update(*, camera: Camera, **changes: Any) -> Camera:
+    """Change what is given of a camera; how it is doing is the worker's to say.
+
+    Raises:
+        ValidationError: as for camera_add.
+    """
+    return _changed(camera, changes)
 
 
 def camera_state_set(*, camera: Camera, state: CameraState, message: str, now: datetime) -> bool:
@@ -228,14 +250,22 @@ def zone_set(
         GeometryError: points that make no area or no line.
         ValidationError: by field: the key is malformed, a line with a capacity, ...
     """
-    check = check_polygon if kind == ZoneKind.POLYGON else check_line
-    points = check(points_m)
     zone = Zone.objects.filter(environment=environment, key=key).first()
     zone = zone or Zone(environment=environment, key=key)
-    zone.name, zone.kind, zone.points_m, zone.capacity = name, kind, points.tolist(), capacity
-    zone.full_clean()
-    zone.save()
-    return zone
+    return zone_update(zone=zone, name=name, kind=kind, points_m=points_m, capacity=capacity)
+
+
+def zone_update(*, zone: Zone, **changes: Any) -> Zone:
+    """Change what is given of a zone.
+
+    Raises:
+        GeometryError: points that make no area or no line.
+        ValidationError: as for zone_set.
+    """
+    kind = changes.get("kind", zone.kind)
+    check = check_polygon if kind == ZoneKind.POLYGON else check_line
+    points = check(changes.get("points_m", zone.points_m))
+    return _changed(zone, changes | {"points_m": points.tolist()})
 
 
 def floor_plan_set(
@@ -264,3 +294,12 @@ def floor_plan_set(
     if replaced:
         transaction.on_commit(lambda: plan.image.storage.delete(replaced))
     return plan
+
+
+def _changed(row: Row, changes: dict[str, Any]) -> Row:
+    """Set columns of a row, check it, and write these columns only: somebody may change others meanwhile."""
+    for name, value in changes.items():
+        setattr(row, name, value)
+    row.full_clean()
+    row.save(update_fields=None if row._state.adding else list(changes))
+    return row

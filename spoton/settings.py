@@ -60,7 +60,7 @@ BEHIND_TLS = env.bool("BEHIND_TLS", False)
 
 INSTALLED_APPS = [
     "daphne",
-    "django.contrib.admin",
+    "spoton.admin_config.AdminOnlyConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -85,6 +85,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.http.ConditionalGetMiddleware",
     "csp.middleware.CSPMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -2,12 +2,19 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts import services
 from accounts.models import ApiKey, Role, User
+from rest.strict import StrictTypes
 
 MAX_PASSWORD_CHARACTERS = 256  # hashing takes longer the longer it is
+
+
+@extend_schema_field({"type": "string", "maxLength": 254, "description": "an address, or empty"})
+class MailField(serializers.EmailField):
+    """Reads an address, or none."""
 
 
 class PasswordField(serializers.CharField):
@@ -19,7 +26,7 @@ class PasswordField(serializers.CharField):
         )
 
 
-class CredentialsSerializer(serializers.Serializer):
+class CredentialsSerializer(StrictTypes, serializers.Serializer):
     """Reads name and password."""
 
     username = serializers.CharField(max_length=150, trim_whitespace=False, write_only=True)
@@ -33,13 +40,13 @@ class TokenPairSerializer(serializers.Serializer):
     refresh = serializers.CharField(read_only=True)
 
 
-class RefreshSerializer(serializers.Serializer):
+class RefreshSerializer(StrictTypes, serializers.Serializer):
     """Reads a refresh token."""
 
     refresh = serializers.CharField(max_length=4096, write_only=True)
 
 
-class LogoutSerializer(serializers.Serializer):
+class LogoutSerializer(StrictTypes, serializers.Serializer):
     """Reads a refresh token, where the request itself shows no access token."""
 
     refresh = serializers.CharField(max_length=4096, write_only=True, required=False)
@@ -49,6 +56,7 @@ class MeSerializer(serializers.ModelSerializer):
     """Shows who asks, and what they may do."""
 
     role = serializers.ChoiceField(choices=Role.choices, read_only=True)
+    email = serializers.CharField(read_only=True)
     permissions = serializers.SerializerMethodField()
 
     class Meta:
@@ -61,16 +69,17 @@ class MeSerializer(serializers.ModelSerializer):
         return ["*"] if user.is_admin else sorted(user.get_all_permissions())
 
 
-class PasswordChangeSerializer(serializers.Serializer):
+class PasswordChangeSerializer(StrictTypes, serializers.Serializer):
     """Reads the password there is and the one to come."""
 
     password = PasswordField()
     new_password = PasswordField()
 
 
-class UserSerializer(serializers.ModelSerializer):
+class UserSerializer(StrictTypes, serializers.ModelSerializer):
     """Shows and changes a user."""
 
+    email = MailField(max_length=254, allow_blank=True, required=False)
     password = PasswordField(help_text="Needed for a new user; ends the logins of one who is there.")
 
     class Meta:
@@ -98,7 +107,7 @@ class UserSerializer(serializers.ModelSerializer):
         return services.user_update(user=instance, **validated_data)
 
 
-class ApiKeySerializer(serializers.ModelSerializer):
+class ApiKeySerializer(StrictTypes, serializers.ModelSerializer):
     """Shows a key without its secret."""
 
     class Meta:

@@ -6,6 +6,7 @@ from rest_framework.request import Request
 
 from environments.models import Camera, Environment, Grant, Zone
 from environments.selectors import environments_visible_to
+from rest.strict import YesNoFilter
 
 
 def visible(request: Request | None) -> QuerySet[Environment]:
@@ -31,10 +32,11 @@ class CameraFilter(filters.FilterSet):
     """Narrows cameras."""
 
     environment = PlaceFilter()
+    enabled = YesNoFilter(field_name="enabled")
 
     class Meta:
         model = Camera
-        fields = ["key", "state", "enabled"]
+        fields = ["key", "state"]
 
 
 class ZoneFilter(filters.FilterSet):

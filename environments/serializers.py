@@ -15,6 +15,7 @@ from environments.geometry import GeometryError
 from environments.models import Calibration, Camera, Environment, FloorPlan, Grant, Zone
 from environments.secrets import MASK
 from environments.selectors import calibration_errors, environments_visible_to
+from rest.strict import StrictTypes, wrong_kind
 
 MAX_COORDINATE = 1e6  # m or px
 MAX_POINTS = 200  # checking that an area does not cross itself takes time by the square of their number
@@ -34,6 +35,12 @@ class NumberField(serializers.FloatField):
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**{"min_value": -MAX_COORDINATE, "max_value": MAX_COORDINATE} | given)
+
+    def to_internal_value(self, data: Any) -> float:
+        """Read a number, and nothing that could be taken for one."""
+        if text := wrong_kind(self, data):
+            raise serializers.ValidationError(text)
+        return float(super().to_internal_value(data))
 
 
 class TableField(serializers.ListField):
@@ -58,7 +65,7 @@ class VisibleEnvironmentField(serializers.SlugRelatedField):
         return environments_visible_to(user=cast(User, request.user))
 
 
-class PartOfPlaceSerializer(serializers.ModelSerializer):
+class PartOfPlaceSerializer(StrictTypes, serializers.ModelSerializer):
     """Shows and reads a part of an environment, in which it stays."""
 
     environment = VisibleEnvironmentField(queryset=Environment.objects.none())
@@ -70,7 +77,7 @@ class PartOfPlaceSerializer(serializers.ModelSerializer):
         return environment
 
 
-class EnvironmentSerializer(serializers.ModelSerializer):
+class EnvironmentSerializer(StrictTypes, serializers.ModelSerializer):
     """Shows and reads a place."""
 
     cameras_enabled = serializers.IntegerField(read_only=True, default=0)
@@ -199,7 +206,7 @@ class PairErrorSerializer(PointPairSerializer):
     error_px = serializers.FloatField(allow_null=True)
 
 
-class CalibrationSerializer(serializers.ModelSerializer):
+class CalibrationSerializer(StrictTypes, serializers.ModelSerializer):
     """Shows the calibration in use; reads point pairs, or numbers, for a new one."""
 
     point_pairs = PointPairSerializer(many=True, required=False, help_text="at least four, or none")
@@ -284,8 +291,8 @@ class NewFloorPlanSerializer(serializers.Serializer):
 
     image = serializers.FileField(help_text="PNG, JPEG or WebP")
     metres_per_px = serializers.FloatField(min_value=1e-4, max_value=1e3)
-    origin_x_px = NumberField(default=0.0)
-    origin_y_px = NumberField(default=0.0)
+    origin_x_px = serializers.FloatField(min_value=-MAX_COORDINATE, max_value=MAX_COORDINATE, default=0.0)
+    origin_y_px = serializers.FloatField(min_value=-MAX_COORDINATE, max_value=MAX_COORDINATE, default=0.0)
 
     def validate_metres_per_px(self, value: float) -> float:
         """Refuse what is no number: bounds do not."""
@@ -300,7 +307,7 @@ class NewFloorPlanSerializer(serializers.Serializer):
         return _finite(value)
 
 
-class GrantSerializer(serializers.ModelSerializer):
+class GrantSerializer(StrictTypes, serializers.ModelSerializer):
     """Shows and reads who may see what."""
 
     user = serializers.SlugRelatedField(slug_field="username", queryset=User.objects.all())

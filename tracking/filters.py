@@ -1,6 +1,7 @@
 """Narrowing lists of what was seen, by place, time and person."""
 
 from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema_field
 
 from environments.filters import PlaceFilter
 from tracking.choices import ActualState, DesiredState, EventKind
@@ -9,6 +10,7 @@ from tracking.models import Person, Track, TrackEvent, TrackingSession
 MAX_NUMBER = 2**53  # what every JSON reader can hold
 
 
+@extend_schema_field({"type": "integer", "minimum": 1, "maximum": MAX_NUMBER})
 class NumberFilter(filters.NumberFilter):
     """Narrows by a whole number."""
 

@@ -7,11 +7,12 @@ from rest_framework import serializers
 
 from environments.models import Environment
 from environments.serializers import VisibleEnvironmentField
+from rest.strict import StrictTypes
 from tracking.models import Person, Track, TrackEvent, TrackingSession, TrackPoint
 from tracking.positions import worst_std_m
 
 
-class SessionSerializer(serializers.ModelSerializer):
+class SessionSerializer(StrictTypes, serializers.ModelSerializer):
     """Shows a session; asks for one by its environment."""
 
     environment = VisibleEnvironmentField(queryset=Environment.objects.none())

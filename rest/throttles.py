@@ -1,22 +1,21 @@
-"""How often somebody may ask: counters in the cache, which may vanish without harm."""
+"""How often somebody may ask: counters in Redis, which may vanish without harm."""
 
 import logging
 import time
 from typing import Any
 
-from django.core.cache import cache
-from redis.exceptions import RedisError
+from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 from rest_framework.throttling import BaseThrottle
 
-logger = logging.getLogger(__name__)
+from rest.redis_pool import AWAY, redis_at
 
-AWAY = (RedisError, OSError)
+logger = logging.getLogger(__name__)
 
 
 class WindowThrottle(BaseThrottle):
-    """Counts requests in windows of fixed length: two short commands to the cache, however high the rate.
+    """Counts requests in windows of fixed length: one short command each, however high the rate.
 
     Attributes:
         scope: the name of its rate in DEFAULT_THROTTLE_RATES, ``"60/min"`` say.
@@ -25,21 +24,17 @@ class WindowThrottle(BaseThrottle):
     scope = ""
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        """Count a request and say whether it is one too many; while the cache is away, none is."""
+        """Count a request and say whether it is one too many; while Redis is away, none is."""
         whom = self.whom(request)
         limit, window_s = rate_of(self.scope)
         if whom is None:
             return True
         now_s = time.time()
-        key = f"throttle:{self.scope}:{whom}:{int(now_s // window_s)}"
+        key = f"spoton:throttle:{self.scope}:{whom}:{int(now_s // window_s)}"
         try:
-            if cache.add(key, 1, timeout=window_s):
-                return True
-            count = cache.incr(key)
-        except ValueError:  # it expired between the two
-            return True
+            count = counted(key, window_s)
         except AWAY as error:
-            logger.warning("The cache is away (%s): requests are not counted", type(error).__name__)
+            logger.warning("Redis is away (%s): requests are not counted", type(error).__name__)
             return True
         self._wait_s = window_s - now_s % window_s
         return count <= limit
@@ -71,6 +66,15 @@ class AddressThrottle(WindowThrottle):
     def whom(self, request: Request) -> str | None:
         """Name the address."""
         return self.get_ident(request)
+
+
+def counted(key: str, lasting_s: int) -> int:
+    """Count one more under a key, which lasts that long."""
+    redis = redis_at(settings.REDIS_URL)
+    count = int(redis.incr(key))
+    if count == 1:
+        redis.expire(key, lasting_s)
+    return count
 
 
 def rate_of(scope: str) -> tuple[int, int]:

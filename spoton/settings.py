@@ -146,6 +146,7 @@ def _database() -> dict[str, Any]:
         config.setdefault("CONN_HEALTH_CHECKS", True)
         # a server that is gone without a word is noticed within seconds, not after a quarter of an hour
         config["OPTIONS"] = {"connect_timeout": 5, "tcp_user_timeout": 20_000} | config.get("OPTIONS", {})
+    config["CONN_MAX_AGE"] = 60  # s; the threads that answer requests last, see spoton/http.py
     return config
 
 

@@ -49,7 +49,6 @@ def _one_connection():
 def headers(db, _one_connection, settings, tmp_path):
     """Give the headers of an Admin, in a system with a bit of everything."""
     roles_ensure()
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     settings.MEDIA_ROOT = tmp_path
     settings.REDIS_URL = "unix:///nowhere/redis.sock"
     settings.ALLOWED_HOSTS = ["*"]

@@ -300,7 +300,15 @@ def _read(kind: type[serializers.Serializer], request: Request) -> dict[str, Any
 
 
 def _shown(environments: Sequence[Environment]) -> Any:
-    return PresenceSerializer(presences(environments=environments), many=True).data
+    return [
+        {
+            "environment": presence.environment,
+            "at": presence.at,
+            "is_stale": presence.is_stale,
+            "people": presence.people,
+        }
+        for presence in presences(environments=environments)
+    ]
 
 
 def _thinned_answer(points: QuerySet[TrackPoint], wanted: dict[str, Any]) -> Response:

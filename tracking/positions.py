@@ -5,24 +5,18 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any
 
 from django.conf import settings
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Value, Window
 from django.db.models.functions import Mod, RowNumber
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
 
 from environments.models import Environment
+from rest.redis_pool import AWAY, redis_at
 from tracking import live
 from tracking.models import TrackPoint
 
-TIMEOUT_S = 1.0
 LAST_SEEN = timedelta(seconds=2)  # before the last stored point: who was there together
-AWAY = (RedisError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +33,6 @@ class Presence:
     at: datetime | None
     is_stale: bool
     people: list[dict[str, Any]] = field(default_factory=list)
-
-
-@cache
-def redis_at(url: str) -> "Redis[bytes]":
-    """Give this process's pool of connections to Redis; it is not waited for when it is away."""
-    return Redis.from_url(
-        url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=Retry(NoBackoff(), 0)
-    )
 
 
 def redis_answers() -> bool:

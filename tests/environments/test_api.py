@@ -28,7 +28,6 @@ PAIRS = [
 @pytest.fixture(autouse=True)
 def _roles(settings, tmp_path):
     roles_ensure()
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     settings.MEDIA_ROOT = tmp_path
 
 

@@ -39,7 +39,6 @@ RANGE = {"since": "2026-05-04T11:00:00Z", "until": "2026-05-04T13:00:00Z"}
 @pytest.fixture(autouse=True)
 def _surroundings(settings, redis_url):
     roles_ensure()
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     settings.REDIS_URL = redis_url
     with Redis.from_url(redis_url) as client:
         client.flushall()

@@ -153,7 +153,7 @@ class CameraAdmin(PlaceAdmin):
         cameras: QuerySet[Camera] = super().get_queryset(request)
         return cameras.prefetch_related(Prefetch("calibrations", active, to_attr="active_calibrations"))
 
-    @admin.display(description=_("source"), ordering="source_url")
+    @admin.display(description=_("source"))
     def source(self, camera: Camera) -> str:
         """Show the address without its password."""
         return camera.masked_source_url

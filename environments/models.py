@@ -17,6 +17,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from environments.fields import EncryptedTextField
 from environments.secrets import mask_credentials
 
 key_validator = RegexValidator(
@@ -188,7 +189,7 @@ class Camera(models.Model):
         _("key"), max_length=32, validators=[key_validator], help_text=_("For example c1.")
     )
     name = models.CharField(_("name"), max_length=100, blank=True)
-    source_url = models.CharField(
+    source_url = EncryptedTextField(
         _("source"),
         max_length=1000,
         validators=[validate_source_url],

@@ -5,12 +5,14 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import numpy as np
+from django.apps import apps
 from django.core.files import File
 from django.core.files.images import get_image_dimensions
 from django.db import transaction
 from numpy.typing import ArrayLike
 
 from accounts.models import User
+from environments.fields import EncryptedTextField
 from environments.geometry import CameraModel, GeometryError, HomographyFit, Lens, fit_homography
 from environments.models import (
     Calibration,
@@ -294,6 +296,25 @@ def floor_plan_set(
     if replaced:
         transaction.on_commit(lambda: plan.image.storage.delete(replaced))
     return plan
+
+
+def secrets_reseal() -> int:
+    """Encrypt every encrypted column of every row anew, under the first key; give the number of values.
+
+    Raises:
+        Undecryptable: a key that something is sealed under is not in the ring.
+    """
+    count = 0
+    for model in apps.get_models():
+        names = [field.name for field in model._meta.fields if isinstance(field, EncryptedTextField)]
+        keys = list(model._base_manager.values_list("pk", flat=True)) if names else []
+        for key in keys:
+            with transaction.atomic():  # row by row: somebody may be editing one
+                row = model._base_manager.select_for_update().filter(pk=key).first()
+                if row is not None:
+                    row.save(update_fields=names)
+                    count += len(names)
+    return count
 
 
 def _changed(row: Row, changes: dict[str, Any]) -> Row:

@@ -3,6 +3,7 @@
 ``$SPOTON_DATA/.env`` is read first where it exists (the demo writes it); the environment wins over it.
 """
 
+import base64
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -51,7 +52,21 @@ def _file_text(name: str) -> str:
         raise ImproperlyConfigured(f"{name}: {path} cannot be read ({error})") from error
 
 
+def _keys(name: str) -> list[bytes]:
+    """Read keys of 32 bytes in URL-safe base64, comma separated."""
+    try:
+        keys = [base64.urlsafe_b64decode(text.strip() + "==") for text in _secret(name).split(",")]
+    except ValueError:
+        keys = [b""]
+    if any(len(key) != 32 for key in keys):
+        raise ImproperlyConfigured(
+            f"{name}: expected keys of 32 bytes in URL-safe base64, comma separated, the newest first"
+        )
+    return keys
+
+
 SECRET_KEY = _secret("SECRET_KEY")
+FIELD_ENCRYPTION_KEYS = _keys("FIELD_ENCRYPTION_KEYS")
 DEBUG = env.bool("DEBUG", False)
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 
 os.environ.setdefault("SECRET_KEY", "a key for tests only, long enough to satisfy everybody who asks")
+os.environ.setdefault("FIELD_ENCRYPTION_KEYS", "Zm9yIHRlc3RzIG9ubHksIHRoaXJ0eS10d28gYnl0ZXM=")
 # never the folder that SPOTON_DATA names: a demo may be running on it; processes of one test run share theirs
 if "SPOTON_TEST_DATA" not in os.environ:
     os.environ["SPOTON_TEST_DATA"] = tempfile.mkdtemp(prefix="spoton-test-")

@@ -1,5 +1,6 @@
 """The whole system as real processes on a free port, and a browser that looks at it."""
 
+import base64
 import os
 import secrets
 import socket
@@ -46,6 +47,7 @@ class Stack:
             **{name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")},
             "DJANGO_SETTINGS_MODULE": "spoton.settings",
             "SECRET_KEY": secrets.token_urlsafe(50),
+            "FIELD_ENCRYPTION_KEYS": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
             "SPOTON_DATA": str(folder),
             "REDIS_URL": f"unix://{folder / 'redis.sock'}",
             "PYTHONUNBUFFERED": "1",

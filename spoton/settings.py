@@ -6,6 +6,7 @@
 import base64
 from datetime import timedelta
 from importlib.util import find_spec
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,15 @@ def _keys(name: str) -> list[bytes]:
             f"{name}: expected keys of 32 bytes in URL-safe base64, comma separated, the newest first"
         )
     return keys
+
+
+def _networks(name: str) -> list[IPv4Network | IPv6Network]:
+    try:
+        return [ip_network(text.strip()) for text in env.list(name, [])]
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"{name}: expected networks such as 10.0.0.0/8, comma separated ({error})"
+        ) from error
 
 
 SECRET_KEY = _secret("SECRET_KEY")
@@ -228,6 +238,14 @@ SPOTON_DETECTION_INTERVAL_S = _number("SPOTON_DETECTION_INTERVAL_S", 1.0, least=
 # where rows lie until the database has them, and how much of it a session may fill while the database is away
 SPOTON_SPOOL = DATA_DIR / "spool"
 SPOTON_SPOOL_MB = _number("SPOTON_SPOOL_MB", 2000, least=1)
+
+# where cameras and recordings may be: schemes, networks (10.0.0.0/8, say; none: all but those where no camera is),
+# and folders (none: all)
+SPOTON_SOURCE_SCHEMES: list[str] = env.list(
+    "SPOTON_SOURCE_SCHEMES", ["rtsp", "rtsps", "http", "https", "file", "images", "sim"]
+)
+SPOTON_SOURCE_NETWORKS = _networks("SPOTON_SOURCE_NETWORKS")
+SPOTON_SOURCE_FOLDERS: list[str] = env.list("SPOTON_SOURCE_FOLDERS", [])
 
 # --- accounts -------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.admin import UserAdmin
 from accounts.models import User
 from environments import services
-from environments.forms import CalibrationForm, CameraForm, ZoneForm
+from environments.forms import CalibrationForm, CameraForm, FloorPlanForm, ZoneForm
 from environments.geometry import GeometryError
 from environments.models import Calibration, Camera, CameraState, Environment, FloorPlan, Grant, Zone
 from environments.selectors import calibration_errors, calibration_model
@@ -36,6 +36,7 @@ class FloorPlanInline(admin.StackedInline):
     """The picture under the map."""
 
     model = FloorPlan
+    form = FloorPlanForm
     fields = ["image", "preview", "metres_per_px", ("origin_x_px", "origin_y_px")]
     readonly_fields = ["preview"]
     formfield_overrides = WITHOUT_LINK
@@ -302,6 +303,7 @@ class ZoneAdmin(PlaceAdmin):
 class FloorPlanAdmin(admin.ModelAdmin):
     """Lists floor plans; they are edited with their environment."""
 
+    form = FloorPlanForm
     list_display = ["environment", "width_px", "height_px", "metres_per_px", "covers"]
     list_select_related = ["environment"]
     fields = ["environment", "image", "metres_per_px", ("origin_x_px", "origin_y_px")]

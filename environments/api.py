@@ -19,6 +19,7 @@ from accounts.models import User
 from environments import services
 from environments.filters import CameraFilter, GrantFilter, ZoneFilter
 from environments.models import Calibration, Camera, Environment, FloorPlan, Grant, Zone
+from environments.pictures import PictureRefused
 from environments.selectors import (
     active_calibrations,
     environments_visible_to,
@@ -84,7 +85,7 @@ class EnvironmentViewSet(ModelViewSet):
         reading.is_valid(raise_exception=True)
         try:
             plan = services.floor_plan_set(environment=self.get_object(), **reading.validated_data)
-        except services.PlanUnreadable as error:
+        except PictureRefused as error:
             raise ValidationError({"image": [str(error)]}) from error
         return Response(FloorPlanSerializer(plan).data)
 

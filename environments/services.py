@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar, cast
 
 import numpy as np
 from django.apps import apps
 from django.core.files import File
-from django.core.files.images import get_image_dimensions
+from django.core.files.base import ContentFile
 from django.db import transaction
 from numpy.typing import ArrayLike
 
@@ -25,14 +25,11 @@ from environments.models import (
     Zone,
     ZoneKind,
 )
+from environments.pictures import picture_clean
 from environments.polygons import as_floats, check_line, check_polygon
 from environments.secrets import mask_credentials
 
 Row = TypeVar("Row", Environment, Camera, Zone)
-
-
-class PlanUnreadable(ValueError):  # noqa: N818 - named for what is wrong
-    """The floor plan's file is no picture."""
 
 
 def environment_create(
@@ -278,17 +275,16 @@ def floor_plan_set(
     origin_x_px: float = 0.0,
     origin_y_px: float = 0.0,
 ) -> FloorPlan:
-    """Put a picture under the map, in place of the one that is there.
+    """Put a picture under the map, in place of the one that is there; it is written anew, see pictures.py.
 
     Raises:
-        PlanUnreadable: the file is no picture.
+        PictureRefused: the file is no picture, or too large.
         ValidationError: by field: the scale is not positive, ...
     """
-    if None in get_image_dimensions(image):
-        raise PlanUnreadable(f"{image.name} is no picture: use a PNG or JPEG file")
+    picture = picture_clean(cast(IO[bytes], image))
     plan = FloorPlan.objects.filter(environment=environment).first() or FloorPlan(environment=environment)
     replaced = plan.image.name if plan.pk else None
-    plan.image = image
+    plan.image = ContentFile(picture.content, name=f"{environment.slug}{picture.suffix}")
     plan.metres_per_px = metres_per_px
     plan.origin_x_px, plan.origin_y_px = origin_x_px, origin_y_px
     plan.full_clean(exclude=["image"])

@@ -68,7 +68,8 @@ def _keys(name: str) -> list[bytes]:
 
 def _networks(name: str) -> list[IPv4Network | IPv6Network]:
     try:
-        return [ip_network(text.strip()) for text in env.list(name, [])]
+        texts: list[str] = env.list(name, [])
+        return [ip_network(text.strip()) for text in texts]
     except ValueError as error:
         raise ImproperlyConfigured(
             f"{name}: expected networks such as 10.0.0.0/8, comma separated ({error})"
@@ -367,6 +368,8 @@ STATICFILES_DIRS = [Path(str(find_spec("leaflet").origin)).parent / "static"]  #
 # files come straight from the packages that carry them: no collectstatic step on a laptop
 WHITENOISE_USE_FINDERS = True
 MEDIA_ROOT = DATA_DIR / "media"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024  # of a request without its files
+DATA_UPLOAD_MAX_NUMBER_FILES = 10
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

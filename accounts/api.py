@@ -17,15 +17,17 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
-from rest_framework.viewsets import GenericViewSet, ModelViewSet
+from rest_framework.viewsets import GenericViewSet, ModelViewSet, ReadOnlyModelViewSet
 
 from accounts import services, tokens
+from accounts.auditing import Audited, address_of
 from accounts.authentication import BearerAuthentication
-from accounts.filters import UserFilter
-from accounts.models import ApiKey, User
+from accounts.filters import AuditFilter, UserFilter
+from accounts.models import ApiKey, AuditAction, AuditEntry, User
 from accounts.permissions import OnlyAdmin
 from accounts.serializers import (
     ApiKeySerializer,
+    AuditEntrySerializer,
     CredentialsSerializer,
     LogoutSerializer,
     MeSerializer,
@@ -36,6 +38,8 @@ from accounts.serializers import (
     UserSerializer,
 )
 from rest.errors import Conflict
+from rest.pagination import TimePages
+from rest.renderers import AS_FILES
 from rest.throttles import AddressThrottle
 
 
@@ -63,7 +67,9 @@ class LoginView(EntranceView):
         user = authenticate(request._request, **given)
         if user is None:
             raise AuthenticationFailed(_("User name and password do not match."), code="wrong_credentials")
-        return _pair_answer(services.login_open(user=user, now=timezone.now()))
+        pair = services.login_open(user=user, now=timezone.now())
+        _write_down(request, user, AuditAction.SIGNED_IN)
+        return _pair_answer(pair)
 
 
 class RefreshView(EntranceView):
@@ -96,6 +102,7 @@ class LogoutView(GenericAPIView):
         is_ended = "refresh" in given and services.refresh_end(refresh=given["refresh"])
         if isinstance(request.auth, tokens.SpotOnToken):
             services.login_end(login_id=request.auth.login_id)
+            _write_down(request, cast(User, request.user), AuditAction.SIGNED_OUT)
         elif not is_ended:
             raise AuthenticationFailed(_("Show the login's access token or give its refresh token."))
         return Response(status=status.HTTP_204_NO_CONTENT)
@@ -127,11 +134,12 @@ class PasswordView(GenericAPIView):
         if authenticate(request._request, username=user.username, password=given["password"]) is None:
             raise ValidationError({"password": [_("This is not your password.")]})
         services.user_update(user=user, password=given["new_password"])
+        _write_down(request, user, AuditAction.CHANGED, {"fields": ["password"]})
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class ApiKeyViewSet(
-    mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.DestroyModelMixin, GenericViewSet
+    Audited, mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.DestroyModelMixin, GenericViewSet
 ):
     """The keys by which machines of who asks get in."""
 
@@ -155,7 +163,7 @@ class ApiKeyViewSet(
         return Response(shown, status=status.HTTP_201_CREATED)
 
 
-class UserViewSet(ModelViewSet):
+class UserViewSet(Audited, ModelViewSet):
     """Users, for Admins."""
 
     permission_classes = [OnlyAdmin]
@@ -181,6 +189,23 @@ class UserViewSet(ModelViewSet):
         instance.delete()
 
 
+class AuditViewSet(Audited, ReadOnlyModelViewSet):
+    """Who did what, newest first, for Admins; nothing in it can be changed."""
+
+    permission_classes = [OnlyAdmin]
+    queryset = AuditEntry.objects.all()
+    serializer_class = AuditEntrySerializer
+    filterset_class = AuditFilter
+    pagination_class = TimePages
+    renderer_classes = AS_FILES
+    search_fields = ["name"]
+    ordering = ["-at"]
+    ordering_fields = ["at"]
+    audit_kind = "audit"
+    audit_reads = ()
+    lookup_value_regex = "[0-9]+"
+
+
 @login_not_required
 @require_safe
 def key_set(request: HttpRequest) -> JsonResponse:
@@ -188,6 +213,19 @@ def key_set(request: HttpRequest) -> JsonResponse:
     response = JsonResponse({"keys": tokens.public_keys()})
     response["Cache-Control"] = "public, max-age=300"
     return response
+
+
+def _write_down(request: Request, user: User, action: AuditAction, detail: Any = None) -> None:
+    services.audit_write(
+        actor=user,
+        action=action,
+        kind="user",
+        now=timezone.now(),
+        object_id=str(user.pk),
+        name=user.get_username(),
+        address=address_of(request),
+        detail=detail,
+    )
 
 
 def _read(serializer: BaseSerializer) -> dict[str, Any]:

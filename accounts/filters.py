@@ -1,8 +1,8 @@
-"""Narrowing lists of users."""
+"""Narrowing lists of users, and the audit log."""
 
 from django_filters import rest_framework as filters
 
-from accounts.models import User
+from accounts.models import AuditAction, AuditEntry, User
 from rest.strict import YesNoFilter
 
 
@@ -14,3 +14,19 @@ class UserFilter(filters.FilterSet):
     class Meta:
         model = User
         fields = ["role"]
+
+
+class AuditFilter(filters.FilterSet):
+    """Narrows the audit log."""
+
+    actor = filters.CharFilter(field_name="actor")
+    action = filters.MultipleChoiceFilter(choices=AuditAction.choices)
+    kind = filters.CharFilter(field_name="kind")
+    object_id = filters.CharFilter(field_name="object_id")
+    environment = filters.CharFilter(field_name="environment")
+    since = filters.IsoDateTimeFilter(field_name="at", lookup_expr="gte", label="ISO 8601")
+    until = filters.IsoDateTimeFilter(field_name="at", lookup_expr="lt", label="ISO 8601")
+
+    class Meta:
+        model = AuditEntry
+        fields: list[str] = []

@@ -93,3 +93,60 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class AuditAction(models.TextChoices):
+    """What somebody can do that is written down."""
+
+    VIEWED = "viewed", _("viewed")
+    SEARCHED = "searched", _("searched")
+    EXPORTED = "exported", _("exported")
+    CREATED = "created", _("created")
+    CHANGED = "changed", _("changed")
+    DELETED = "deleted", _("deleted")
+    ERASED = "erased", _("erased")
+    SIGNED_IN = "signed_in", _("signed in")
+    SIGNED_OUT = "signed_out", _("signed out")
+
+
+class AuditEntry(models.Model):
+    """Who did what to which person, camera or setting, when and from where.
+
+    The database refuses to change or delete a row (see the migration), so that nothing refers to others: users and
+    places may go, and what they did stays.
+
+    Attributes:
+        kind: of the thing, as its model is named: person, camera, zone, ...
+        detail: what else there is to say, the names of changed fields say; never a secret.
+    """
+
+    at = models.DateTimeField(_("time"))
+    actor_id = models.BigIntegerField(_("user's id"), null=True)
+    actor = models.CharField(_("user"), max_length=150, blank=True)
+    address = models.CharField(_("address"), max_length=45, blank=True)
+    action = models.CharField(_("action"), max_length=10, choices=AuditAction)
+    kind = models.CharField(_("kind of thing"), max_length=30)
+    object_id = models.CharField(_("thing's id"), max_length=64, blank=True)
+    name = models.CharField(_("thing"), max_length=200, blank=True)
+    environment = models.CharField(_("environment"), max_length=50, blank=True)
+    detail = models.JSONField(_("details"), default=dict, blank=True)
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+        verbose_name_plural = _("audit entries")
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(action__in=AuditAction.values), name="audit_action_known"
+            ),
+        ]
+        indexes = [
+            # the log, newest first
+            models.Index(fields=["-at"], name="audit_recent"),
+            # what happened to one thing
+            models.Index(fields=["kind", "object_id", "-at"], name="audit_of_thing"),
+            # what one user did
+            models.Index(fields=["actor", "-at"], name="audit_of_actor"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.action} {self.kind} {self.name}"

@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts import services
-from accounts.models import ApiKey, Role, User
+from accounts.models import ApiKey, AuditEntry, Role, User
 from rest.strict import StrictTypes
 
 MAX_PASSWORD_CHARACTERS = 256  # hashing takes longer the longer it is
@@ -123,3 +123,27 @@ class NewApiKeySerializer(ApiKeySerializer):
 
     class Meta(ApiKeySerializer.Meta):
         fields = [*ApiKeySerializer.Meta.fields, "key"]
+
+
+class AuditEntrySerializer(serializers.ModelSerializer):
+    """Shows who did what."""
+
+    detail = serializers.DictField(read_only=True)
+    actor_id = serializers.IntegerField(read_only=True, allow_null=True)
+
+    class Meta:
+        model = AuditEntry
+        fields = [
+            "id",
+            "at",
+            "actor",
+            "actor_id",
+            "address",
+            "action",
+            "kind",
+            "object_id",
+            "name",
+            "environment",
+            "detail",
+        ]
+        read_only_fields = fields

@@ -2,6 +2,7 @@
 
 import secrets
 import uuid
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q
 from rest_framework_simplejwt.exceptions import TokenError
 
-from accounts.models import ApiKey, Login, Role, User
+from accounts.models import ApiKey, AuditAction, AuditEntry, Login, Role, User
 from accounts.selectors import KEY_START, api_key_digest, login_user, password_stamp
 from accounts.tokens import LOGIN_CLAIM, AccessToken, RefreshToken, SpotOnToken, TokenPair, token_read
 
@@ -155,6 +156,33 @@ def api_key_use(*, key: ApiKey, now: datetime) -> None:
     unnoted = Q(last_used_at__isnull=True) | Q(last_used_at__lt=now - USE_NOTED_EVERY)
     if key.last_used_at is None or key.last_used_at < now - USE_NOTED_EVERY:
         ApiKey.objects.filter(unnoted, pk=key.pk).update(last_used_at=now)
+
+
+def audit_write(
+    *,
+    actor: User | None,
+    action: AuditAction,
+    kind: str,
+    now: datetime,
+    object_id: str = "",
+    name: str = "",
+    environment: str = "",
+    address: str = "",
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """Write down who did what; longer names are cut."""
+    AuditEntry.objects.create(
+        at=now,
+        actor_id=None if actor is None else actor.pk,
+        actor="" if actor is None else actor.get_username(),
+        action=action,
+        kind=kind,
+        object_id=object_id[:64],
+        name=name[:200],
+        environment=environment[:50],
+        address=address[:45],
+        detail=dict(detail or {}),
+    )
 
 
 def _password_check(password: str, user: User) -> None:

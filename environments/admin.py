@@ -13,6 +13,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.admin import UserAdmin
+from accounts.auditing import AuditedAdmin
 from accounts.models import User
 from environments import services
 from environments.forms import CalibrationForm, CameraForm, FloorPlanForm, ZoneForm
@@ -24,7 +25,7 @@ from environments.selectors import calibration_errors, calibration_model
 WITHOUT_LINK: dict[type[Field], dict[str, Any]] = {ImageField: {"widget": FileInput}}
 
 
-class PlaceAdmin(admin.ModelAdmin):
+class PlaceAdmin(AuditedAdmin, admin.ModelAdmin):
     """Asks before deleting without reading what goes along: a place may have millions of rows of history."""
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, set[str], list[str]]:
@@ -192,7 +193,7 @@ class CameraAdmin(PlaceAdmin):
 
 
 @admin.register(Calibration)
-class CalibrationAdmin(admin.ModelAdmin):
+class CalibrationAdmin(AuditedAdmin, admin.ModelAdmin):
     """Calibrates cameras: every save makes a new version, which is used from then on."""
 
     form = CalibrationForm
@@ -300,7 +301,7 @@ class ZoneAdmin(PlaceAdmin):
 
 
 @admin.register(FloorPlan)
-class FloorPlanAdmin(admin.ModelAdmin):
+class FloorPlanAdmin(AuditedAdmin, admin.ModelAdmin):
     """Lists floor plans; they are edited with their environment."""
 
     form = FloorPlanForm
@@ -316,7 +317,7 @@ class FloorPlanAdmin(admin.ModelAdmin):
 
 
 @admin.register(Grant)
-class GrantAdmin(admin.ModelAdmin):
+class GrantAdmin(AuditedAdmin, admin.ModelAdmin):
     """Says who may see what."""
 
     list_display = ["user", "environment"]

@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet, ModelViewSet
 
+from accounts.auditing import Audited
 from accounts.models import User
 from environments import services
 from environments.filters import CameraFilter, GrantFilter, ZoneFilter
@@ -52,7 +53,7 @@ class InVisiblePlaces:
         )
 
 
-class EnvironmentViewSet(ModelViewSet):
+class EnvironmentViewSet(Audited, ModelViewSet):
     """Places; one that is not granted is as if it were not there."""
 
     queryset = Environment.objects.order_by("name", "pk")
@@ -61,6 +62,7 @@ class EnvironmentViewSet(ModelViewSet):
     lookup_value_regex = "[-a-zA-Z0-9_]+"
     search_fields = ["slug", "name"]
     ordering_fields = ["slug", "name", "created_at"]
+    audit_reads = ()  # what is seen there is written down where it is asked for
     needs = {"plan": "environments.view_floorplan", "picture": "environments.view_floorplan"} | {
         "plan_put": "environments.change_floorplan"
     }
@@ -114,7 +116,7 @@ class EnvironmentViewSet(ModelViewSet):
         return [MultiPartParser()] if is_picture else super().get_parsers()
 
 
-class CameraViewSet(InVisiblePlaces, ModelViewSet):
+class CameraViewSet(Audited, InVisiblePlaces, ModelViewSet):
     """Cameras; their secrets are never shown."""
 
     queryset = Camera.objects.select_related("environment").order_by(
@@ -151,7 +153,7 @@ class CameraViewSet(InVisiblePlaces, ModelViewSet):
         return Response(reading.data)
 
 
-class ZoneViewSet(InVisiblePlaces, ModelViewSet):
+class ZoneViewSet(Audited, InVisiblePlaces, ModelViewSet):
     """Areas and directed lines on the floor."""
 
     queryset = Zone.objects.select_related("environment").order_by("environment__name", "name", "pk")
@@ -163,6 +165,7 @@ class ZoneViewSet(InVisiblePlaces, ModelViewSet):
 
 
 class GrantViewSet(
+    Audited,
     InVisiblePlaces,
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,

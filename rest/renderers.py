@@ -11,7 +11,7 @@ import nanoarrow
 import numpy as np
 from nanoarrow.ipc import StreamWriter
 from rest_framework import serializers
-from rest_framework.renderers import BaseRenderer
+from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer, JSONRenderer
 from rest_framework.utils.encoders import JSONEncoder
 
 Row = Mapping[str, Any]
@@ -98,7 +98,7 @@ class ArrowRenderer(RowsRenderer):
         return stream.getvalue()
 
 
-FILE_RENDERERS = (CSVRenderer, NDJSONRenderer, ArrowRenderer)
+AS_FILES: list[Any] = [JSONRenderer, BrowsableAPIRenderer, CSVRenderer, NDJSONRenderer, ArrowRenderer]
 
 
 def _cell(value: Any) -> Any:

@@ -10,6 +10,7 @@ from tracking import api as tracking
 router = DefaultRouter()
 router.register("auth/keys", accounts.ApiKeyViewSet, "key")
 router.register("users", accounts.UserViewSet, "user")
+router.register("audit", accounts.AuditViewSet, "audit")
 router.register("environments", environments.EnvironmentViewSet, "environment")
 router.register("cameras", environments.CameraViewSet, "camera")
 router.register("zones", environments.ZoneViewSet, "zone")

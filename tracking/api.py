@@ -14,9 +14,9 @@ from rest_framework.decorators import action
 from rest_framework.generics import GenericAPIView, get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.settings import api_settings
 from rest_framework.viewsets import GenericViewSet, ReadOnlyModelViewSet
 
+from accounts.auditing import Audited
 from accounts.models import User
 from accounts.permissions import RolePermission
 from environments.api import InVisiblePlaces
@@ -24,7 +24,7 @@ from environments.models import Environment
 from environments.selectors import environments_visible_to
 from rest.errors import Conflict
 from rest.pagination import TimePages
-from rest.renderers import FILE_RENDERERS
+from rest.renderers import AS_FILES
 from tracking import selectors, services
 from tracking.choices import DesiredState
 from tracking.filters import EventFilter, PersonFilter, SessionFilter, TrackFilter
@@ -42,7 +42,6 @@ from tracking.serializers import (
     TrackSerializer,
 )
 
-AS_FILES = [*api_settings.DEFAULT_RENDERER_CLASSES, *FILE_RENDERERS]
 MAX_POINTS = 10_000
 LONGEST_RANGE = timedelta(days=366)
 DEFAULT_RANGE = timedelta(hours=1)
@@ -92,6 +91,7 @@ class RowsAsFiles:
 
 
 class SessionViewSet(
+    Audited,
     InVisiblePlaces,
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,
@@ -111,6 +111,7 @@ class SessionViewSet(
         "pause": "tracking.change_trackingsession",
         "resume": "tracking.change_trackingsession",
     }
+    audit_reads = ()
 
     def perform_create(self, serializer: serializers.BaseSerializer) -> None:
         """Ask for an environment to be tracked."""
@@ -157,7 +158,7 @@ class SessionViewSet(
         return Response(self.get_serializer(session).data)
 
 
-class PersonViewSet(InVisiblePlaces, ReadOnlyModelViewSet):
+class PersonViewSet(Audited, InVisiblePlaces, ReadOnlyModelViewSet):
     """Persons, last seen first."""
 
     queryset = Person.objects.select_related("environment")
@@ -168,6 +169,7 @@ class PersonViewSet(InVisiblePlaces, ReadOnlyModelViewSet):
     ordering_fields = ["last_seen_at", "first_seen_at", "number"]
     lookup_value_regex = "[0-9a-fA-F-]{32,36}"
     needs = {"journey": "tracking.view_trackpoint"}
+    audit_reads = ("retrieve", "journey")
 
     @extend_schema(parameters=[RangeSerializer], responses=ThinnedSerializer, filters=False)
     @action(
@@ -185,7 +187,7 @@ class PersonViewSet(InVisiblePlaces, ReadOnlyModelViewSet):
         return _thinned_answer(points, wanted)
 
 
-class TrackViewSet(InVisiblePlaces, RowsAsFiles, ReadOnlyModelViewSet):
+class TrackViewSet(Audited, InVisiblePlaces, RowsAsFiles, ReadOnlyModelViewSet):
     """Tracks: unbroken stays on the floor, newest first."""
 
     place = "session__environment"
@@ -198,7 +200,7 @@ class TrackViewSet(InVisiblePlaces, RowsAsFiles, ReadOnlyModelViewSet):
     lookup_value_regex = "[0-9]+"
 
 
-class EventViewSet(InVisiblePlaces, RowsAsFiles, ReadOnlyModelViewSet):
+class EventViewSet(Audited, InVisiblePlaces, RowsAsFiles, ReadOnlyModelViewSet):
     """What happened, newest first."""
 
     queryset = TrackEvent.objects.select_related("environment", "person", "zone", "camera")
@@ -210,13 +212,15 @@ class EventViewSet(InVisiblePlaces, RowsAsFiles, ReadOnlyModelViewSet):
     lookup_value_regex = "[0-9a-fA-F-]{32,36}"
 
 
-class PositionViewSet(GenericViewSet):
+class PositionViewSet(Audited, GenericViewSet):
     """Where people are, and where they were."""
 
     queryset = TrackPoint.objects.none()
     serializer_class = PresenceSerializer
     filter_backends = []
     needs = {"history": "tracking.view_trackpoint"}
+    audit_kind = "positions"
+    audit_reads = ("history",)
 
     @extend_schema(parameters=[PlaceSerializer], responses=PresenceSerializer(many=True))
     def list(self, request: Request) -> Response:

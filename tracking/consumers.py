@@ -19,7 +19,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from accounts.models import User
+from accounts.models import AuditAction, User
+from accounts.services import audit_write
 from environments.models import Environment
 from environments.selectors import environments_visible_to
 from tracking import live, selectors
@@ -134,6 +135,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         """Serve the connection; when Redis or the database is away, say so by a close code."""
         self.scope, self.base_send = scope, send
         self.watches: dict[str, Watch] = {}
+        self.written: set[tuple[str, str]] = set()
         await receive()  # the first event is that somebody connects
         # accepted before anything is checked, so that a browser learns the close code
         await self.accept(self._subprotocol())
@@ -245,6 +247,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             case live.Unsubscribe():
                 await self._unwatch(message.cameras)
             case live.Follow(person) if person is not None:
+                await self._write_down("person", str(person), f"#{person}")
                 card = await database_sync_to_async(selectors.person_card)(
                     environment=self.environment, number=person
                 )
@@ -261,6 +264,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             best = fixed or widest_useful_tier(message.max_width)
             watch = self.watches.get(camera)
             if watch is None:
+                await self._write_down("camera", camera, camera)
                 tier = self._tier_of(fixed, best)
                 self.watches[camera] = Watch(fixed, best, tier)
                 await self.channel_layer.group_add(self._group(camera, tier), self.channel_name)
@@ -360,6 +364,23 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if status != self.status:
             self.status = status
             await self.send(live.status(at=timezone.now(), **status))
+
+    async def _write_down(self, kind: str, object_id: str, name: str) -> None:
+        """Write down, once a connection, who looks at what."""
+        if (kind, object_id) in self.written:
+            return
+        self.written.add((kind, object_id))
+        await database_sync_to_async(audit_write)(
+            actor=self.user,
+            action=AuditAction.VIEWED,
+            kind=kind,
+            now=timezone.now(),
+            object_id=object_id,
+            name=name,
+            environment=self.environment.slug,
+            address=(self.scope.get("client") or [""])[0],
+            detail={"live": True},
+        )
 
     async def _is_admitted(self) -> bool:
         """Look up afresh whether the login and the grant still hold; end the connection when they do not."""

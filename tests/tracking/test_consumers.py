@@ -14,7 +14,7 @@ from channels.testing import WebsocketCommunicator
 from django.utils import timezone
 from redis.asyncio import Redis
 
-from accounts.models import Role
+from accounts.models import AuditEntry, Role
 from accounts.services import login_open
 from accounts.tokens import signing_backend
 from spoton.asgi import application
@@ -553,6 +553,24 @@ async def test_follow_answers_with_the_persons_card(dial, place):
     }
     await say(socket, type="follow", person=8)
     assert await hear(socket) == {"type": "person", "person": 8, "card": None}
+
+
+async def test_looks_are_written_down_once_a_connection(dial, place):
+    socket = await opened(dial, place)
+    for _ in range(2):
+        await say(socket, type="subscribe", cameras=["c1"])
+        await hear_type(socket, "quality")
+        await say(socket, type="follow", person=7)
+        await hear_type(socket, "person")
+    entries = [
+        (e.action, e.kind, e.object_id, e.environment, e.actor)
+        async for e in AuditEntry.objects.order_by("pk")
+    ]
+    name = place.user.username
+    assert entries == [
+        ("viewed", "camera", "c1", "plaza", name),
+        ("viewed", "person", "7", "plaza", name),
+    ]
 
 
 # --- as time goes by ---

@@ -5,6 +5,7 @@ import json
 import time
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from typing import Any, get_args
 
 import jwt
 import pytest
@@ -314,6 +315,41 @@ async def test_withdrawn_grant_ends_a_connection_at_its_next_subscription(dial, 
     await place.user.grants.all().adelete()
     await say(socket, type="subscribe", cameras=["c1"])
     assert await hear_close(socket) == 4403
+
+
+# --- every message x every role, with and without a grant ---
+
+MESSAGES: dict[str, dict[str, Any]] = {
+    "Subscribe": {"type": "subscribe", "cameras": ["c1"]},
+    "Unsubscribe": {"type": "unsubscribe", "cameras": ["c1"]},
+    "Follow": {"type": "follow", "person": 7},
+    "Ack": {"type": "ack", "camera": "c1", "seq": 0},
+}
+
+
+def test_every_message_has_a_row():
+    assert sorted(MESSAGES) == sorted(kind.__name__ for kind in get_args(live.ClientMessage))
+
+
+@pytest.mark.parametrize("granted", [True, False], ids=["granted", "not granted"])
+@pytest.mark.parametrize("who", ["anonymous", *Role])
+@pytest.mark.parametrize("kind", sorted(MESSAGES))
+async def test_message_is_heard_from_those_who_may_see_the_place(dial, place, kind, who, granted):
+    user = None
+    if who != "anonymous":
+        user = await sync_to_async(UserFactory.create)(role=Role(who))
+        if granted:
+            await sync_to_async(GrantFactory.create)(environment=place.environment, user=user)
+    socket = await dial(user)
+    await socket.connect(WAIT_S)
+    if user is None or not (granted or user.is_admin):
+        await say(socket, **MESSAGES[kind])
+        assert await hear_close(socket) == (4401 if user is None else 4403)
+        return
+    await hear_type(socket, "status")
+    await say(socket, **MESSAGES[kind])
+    await say(socket, type="subscribe", cameras=[])  # its answer says that the one before was heard
+    await hear_type(socket, "quality")
 
 
 # --- how much one user may open and say ---

@@ -67,6 +67,8 @@ class SchemaView(SpectacularAPIView):
 class DocsView(SpectacularSwaggerSplitView):
     """Shows the description, and lets one try it; everything comes from here, and no script is in the page."""
 
+    template_name = "rest/docs.html"
+
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer a request that cannot be read."""

@@ -217,6 +217,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "accounts.tasks.logins_expire",
         "schedule": 3600.0,
     },
+    "forget answers that nobody asks for again": {
+        "task": "rest.tasks.idempotent_answers_expire",
+        "schedule": 3600.0,
+    },
     "delete what is older than each environment keeps": {
         "task": "tracking.tasks.history_expire",
         "schedule": 3600.0,

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 from factory.declarations import LazyAttribute, LazyFunction, SelfAttribute, Sequence, SubFactory
 from factory.django import DjangoModelFactory, ImageField, Password
 
-from accounts.models import Role, User
+from accounts.models import ApiKey, AuditAction, AuditEntry, Login, Role, User
 from environments.models import Calibration, Camera, Environment, FloorPlan, Grant, Zone
+from rest.models import IdempotentAnswer
 from tracking.choices import EventKind
 from tracking.models import Counter, Detection, Person, Track, TrackEvent, TrackingSession, TrackPoint
 
@@ -27,6 +28,51 @@ class UserFactory(DjangoModelFactory):
     password = Password("password")
     role = Role.VIEWER
     is_staff = LazyAttribute(lambda user: user.role == Role.ADMIN)
+
+
+class LoginFactory(DjangoModelFactory):
+    """Let a new user be signed in by tokens that nobody has."""
+
+    class Meta:
+        model = Login
+
+    user = SubFactory(UserFactory)
+    refresh_id = Sequence(lambda n: f"{n:032x}")
+    expires_at = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+class ApiKeyFactory(DjangoModelFactory):
+    """Make a key of a new user, whose secret nobody knows."""
+
+    class Meta:
+        model = ApiKey
+
+    user = SubFactory(UserFactory)
+    name = Sequence(lambda n: f"machine {n}")
+    prefix = Sequence(lambda n: f"{n:08x}")
+    digest = "0" * 64
+
+
+class AuditEntryFactory(DjangoModelFactory):
+    """Write down that somebody looked at a person; a second apart each."""
+
+    class Meta:
+        model = AuditEntry
+
+    at = Sequence(lambda n: T0 + timedelta(seconds=n))
+    action = AuditAction.VIEWED
+    kind = "person"
+
+
+class IdempotentAnswerFactory(DjangoModelFactory):
+    """Remember an answer to a request of a new user."""
+
+    class Meta:
+        model = IdempotentAnswer
+
+    user = SubFactory(UserFactory)
+    key = Sequence(lambda n: f"key-{n}")
+    fingerprint = "0" * 64
 
 
 class EnvironmentFactory(DjangoModelFactory):

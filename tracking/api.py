@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
-from rest_framework import mixins, serializers
+from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
 from rest_framework.generics import GenericAPIView, get_object_or_404
 from rest_framework.request import Request
@@ -23,6 +23,7 @@ from environments.api import InVisiblePlaces
 from environments.models import Environment
 from environments.selectors import environments_visible_to
 from rest.errors import Conflict
+from rest.idempotency import PARAMETER, idempotent
 from rest.pagination import TimePages
 from rest.renderers import AS_FILES
 from tracking import selectors, services
@@ -95,7 +96,6 @@ class SessionViewSet(
     InVisiblePlaces,
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,
-    mixins.CreateModelMixin,
     GenericViewSet,
 ):
     """Tracking sessions: what is asked of them, and what they do."""
@@ -113,12 +113,18 @@ class SessionViewSet(
     }
     audit_reads = ()
 
-    def perform_create(self, serializer: serializers.BaseSerializer) -> None:
+    @extend_schema(parameters=[PARAMETER])
+    @idempotent
+    def create(self, request: Request) -> Response:
         """Ask for an environment to be tracked."""
-        serializer.instance = _start(serializer.validated_data["environment"])
+        reading = self.get_serializer(data=request.data)
+        reading.is_valid(raise_exception=True)
+        session = _start(reading.validated_data["environment"])
+        return Response(self.get_serializer(session).data, status=status.HTTP_201_CREATED)
 
-    @extend_schema(request=None, responses=SessionSerializer)
+    @extend_schema(request=None, responses=SessionSerializer, parameters=[PARAMETER])
     @action(detail=True, methods=["post"])
+    @idempotent
     def start(self, request: Request, pk: str) -> Response:
         """Ask a session to run; one that was stopped gets a successor, which is answered."""
         session = self.get_object()

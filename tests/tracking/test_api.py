@@ -13,7 +13,9 @@ from redis import Redis
 from rest_framework.serializers import CharField
 
 from accounts.models import Role
+from rest.models import IdempotentAnswer
 from rest.renderers import CSVRenderer
+from rest.tasks import idempotent_answers_expire
 from tests.factories import (
     T0,
     CameraFactory,
@@ -99,6 +101,34 @@ def test_session_is_asked_for_once(operator, plaza):
     TrackingSessionFactory.create(environment=plaza)
     response = operator.post("/api/v1/sessions/", {"environment": "plaza"})
     assert (response.status_code, response.json()["error"]["code"]) == (409, "session_open")
+
+
+def test_job_that_is_asked_for_again_with_its_key_is_started_once(operator, plaza):
+    def ask(key, body=None):
+        return operator.post("/api/v1/sessions/", body or {"environment": "plaza"}, HTTP_IDEMPOTENCY_KEY=key)
+
+    first, again = ask("k1"), ask("k1")
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == first.json()
+    assert (first.get("Idempotency-Replayed"), again["Idempotency-Replayed"]) == (None, "true")
+    assert ask("k1", {"environment": "yard"}).json()["error"]["code"] == "idempotency_key_reused"
+    assert ask("k2").json()["error"]["code"] == "session_open"
+    assert ask("k2").json()["error"]["code"] == "session_open"  # what failed is tried again
+    assert [ask(key).status_code for key in ("", "x" * 65, "a b")] == [400, 400, 400]
+    assert TrackingSession.objects.count() == 1
+
+
+def test_keys_are_each_users_own(operator, admin, plaza):
+    body = {"environment": "plaza"}
+    operator.post("/api/v1/sessions/", body, HTTP_IDEMPOTENCY_KEY="k")
+    assert admin.post("/api/v1/sessions/", body, HTTP_IDEMPOTENCY_KEY="k").status_code == 409
+
+
+def test_answers_are_forgotten_after_a_day(operator, plaza):
+    operator.post("/api/v1/sessions/", {"environment": "plaza"}, HTTP_IDEMPOTENCY_KEY="k")
+    assert idempotent_answers_expire() == 0
+    IdempotentAnswer.objects.update(created_at=T0)
+    assert idempotent_answers_expire() == 1
 
 
 def test_viewer_looks_at_sessions_and_steers_none(viewer, plaza):

@@ -121,7 +121,7 @@ class AuditEntry(models.Model):
     """
 
     at = models.DateTimeField(_("time"))
-    actor_id = models.BigIntegerField(_("user's id"), null=True)
+    actor_id = models.BigIntegerField(_("user's id"), null=True, blank=True)
     actor = models.CharField(_("user"), max_length=150, blank=True)
     address = models.CharField(_("address"), max_length=45, blank=True)
     action = models.CharField(_("action"), max_length=10, choices=AuditAction)

@@ -38,6 +38,7 @@ class LoginFactory(DjangoModelFactory):
 
     user = SubFactory(UserFactory)
     refresh_id = Sequence(lambda n: f"{n:032x}")
+    password_stamp = "0" * 64
     expires_at = datetime(2100, 1, 1, tzinfo=UTC)
 
 

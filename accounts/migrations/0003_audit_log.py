@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("at", models.DateTimeField(verbose_name="time")),
-                ("actor_id", models.BigIntegerField(null=True, verbose_name="user's id")),
+                ("actor_id", models.BigIntegerField(blank=True, null=True, verbose_name="user's id")),
                 ("actor", models.CharField(blank=True, max_length=150, verbose_name="user")),
                 ("address", models.CharField(blank=True, max_length=45, verbose_name="address")),
                 (

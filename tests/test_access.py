@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from celery import current_app
 from django.contrib import admin
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
@@ -33,6 +34,8 @@ from tests.factories import (
     ZoneFactory,
 )
 from tests.roles import client_of, roles_ensure
+from tracking import api
+from tracking.snapshots import Snapshot, probe_note
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 WHO = ["anonymous", "viewer", "operator", "admin"]
@@ -130,6 +133,9 @@ MATRIX: dict[str, tuple[str, Body]] = {
     "DELETE camera-detail": ("set up", NOTHING),
     "GET camera-calibration": ("look", NOTHING),
     "PUT camera-calibration": ("set up", CALIBRATION),
+    "GET camera-look-snapshot": ("look", NOTHING),
+    "GET camera-look-probe": ("look", NOTHING),
+    "POST camera-look-probe": ("set up", NOTHING),
     "GET zone-list": ("anybody", NOTHING),
     "POST zone-list": ("set up", ZONE),
     "GET zone-detail": ("look", NOTHING),
@@ -192,13 +198,17 @@ def test_every_address_and_method_has_a_row():
 
 
 @pytest.fixture
-def scene(db, settings, tmp_path, redis_url):
+def scene(db, settings, tmp_path, redis_url, monkeypatch):
     """Make a place with a bit of everything, and users of each role with and without a grant."""
     roles_ensure()
     settings.MEDIA_ROOT = tmp_path
     settings.REDIS_URL = redis_url
     place = EnvironmentFactory.create()
     camera = CameraFactory.create(environment=place)
+    monkeypatch.setattr(current_app, "send_task", lambda *_: None)
+    picture_now = Snapshot(b"a picture", "2026-05-04T12:00:00.000Z")
+    monkeypatch.setattr(api, "snapshot_take", lambda **_: picture_now)
+    probe_note(camera_id=camera.pk, state="pending", at=timezone.now())
     CalibrationFactory.create(camera=camera)
     session = TrackingSessionFactory.create(environment=place)
     person = PersonFactory.create(environment=place)

@@ -4,6 +4,7 @@ import os
 
 import pytest
 import schemathesis
+from celery import current_app
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
@@ -23,6 +24,7 @@ from tests.factories import (
     ZoneFactory,
 )
 from tests.roles import client_with, roles_ensure
+from tracking import snapshots
 
 EXAMPLES = int(os.environ.get("SPOTON_API_EXAMPLES", "5"))  # of each operation
 pytestmark = pytest.mark.slow
@@ -46,11 +48,14 @@ def _one_connection():
 
 
 @pytest.fixture
-def headers(db, _one_connection, settings, tmp_path):
+def headers(db, _one_connection, settings, tmp_path, redis_url, monkeypatch):
     """Give the headers of an Admin, in a system with a bit of everything."""
     roles_ensure()
     settings.MEDIA_ROOT = tmp_path
-    settings.REDIS_URL = "unix:///nowhere/redis.sock"
+    settings.REDIS_URL = redis_url
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+    monkeypatch.setattr(snapshots.snapshot_take, "__kwdefaults__", {"wait_s": 0.01})
+    monkeypatch.setattr(current_app, "send_task", lambda *_: None)
     settings.ALLOWED_HOSTS = ["*"]
     rates = {"user": "1000000/min", "login": "1000000/min"}
     settings.REST_FRAMEWORK = settings.REST_FRAMEWORK | {"DEFAULT_THROTTLE_RATES": rates}

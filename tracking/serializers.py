@@ -217,3 +217,13 @@ class SystemSerializer(serializers.Serializer):
     database = serializers.BooleanField(help_text="answers")
     redis = serializers.BooleanField(help_text="answers")
     environments = SystemPlaceSerializer(many=True)
+
+
+class ProbeSerializer(serializers.Serializer):
+    """Shows how a probe of a camera is doing."""
+
+    state = serializers.ChoiceField(choices=["pending", "done", "failed"])
+    at = serializers.DateTimeField()
+    width = serializers.IntegerField(allow_null=True, help_text="of its pictures, px")
+    height = serializers.IntegerField(allow_null=True, help_text="of its pictures, px")
+    message = serializers.CharField(help_text="what is wrong, or empty")

@@ -147,6 +147,7 @@ class ApiKeyViewSet(
     queryset = ApiKey.objects.none()
     serializer_class = ApiKeySerializer
     ordering_fields = ["created_at", "name"]
+    lookup_value_regex = "[0-9]+"
 
     def get_queryset(self) -> QuerySet[ApiKey]:
         """Give one's own."""
@@ -172,6 +173,7 @@ class UserViewSet(Audited, ModelViewSet):
     filterset_class = UserFilter
     search_fields = ["username", "email", "first_name", "last_name"]
     ordering_fields = ["username", "date_joined", "last_login", "role"]
+    lookup_value_regex = "[0-9]+"
 
     def perform_update(self, serializer: BaseSerializer) -> None:
         """Keep Admins from locking themselves out."""

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
+from django.core.exceptions import RequestDataTooBig
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -20,6 +22,7 @@ CHANGES = {
     "destroy": AuditAction.DELETED,
 }
 FILE_FORMATS = ("csv", "ndjson", "arrow")
+UNREADABLE = (APIException, RequestDataTooBig, RecursionError)
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 
@@ -119,7 +122,10 @@ def _detail(request: Request, action: str) -> dict[str, Any]:
     if request.method in SAFE:
         asked = {name: text[:200] for name, text in request.query_params.items()}
         return detail | ({"query": asked} if asked else {})
-    sent = request.data
+    try:
+        sent = request.data
+    except UNREADABLE:  # sent to what reads nothing
+        sent = {}
     return detail | ({"fields": sorted(map(str, sent))[:50]} if isinstance(sent, Mapping) and sent else {})
 
 

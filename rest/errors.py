@@ -72,6 +72,8 @@ def _as_api_exception(exception: Exception) -> Exception:
         return exceptions.ValidationError(_by_field(exception))
     if isinstance(exception, RequestDataTooBig):
         return TooLarge()
+    if isinstance(exception, RecursionError):
+        return exceptions.ParseError(_("It is nested too deeply."))
     if isinstance(exception, OUTAGES):
         # the kind of trouble alone: messages may hold addresses and user names
         logger.warning("An answer needs what is away: %s", type(exception).__name__)

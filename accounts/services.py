@@ -177,12 +177,23 @@ def audit_write(
         actor="" if actor is None else actor.get_username(),
         action=action,
         kind=kind,
-        object_id=object_id[:64],
-        name=name[:200],
-        environment=environment[:50],
-        address=address[:45],
-        detail=dict(detail or {}),
+        object_id=_storable(object_id[:64]),
+        name=_storable(name[:200]),
+        environment=_storable(environment[:50]),
+        address=_storable(address[:45]),
+        detail=_storable(dict(detail or {})),
     )
+
+
+def _storable(value: Any) -> Any:
+    """Give texts that every database takes, for what strangers sent: without NUL and halves of characters."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    if isinstance(value, Mapping):
+        return {_storable(key): _storable(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_storable(entry) for entry in value]
+    return value
 
 
 def _password_check(password: str, user: User) -> None:

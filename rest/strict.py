@@ -19,6 +19,9 @@ KINDS: tuple[tuple[type[serializers.Field], tuple[type, ...], Any], ...] = (
 )
 
 
+HALF = "Give a text of whole characters."
+
+
 class StrictTypes:
     """Refuses, in a serializer, what the frameworks would take for something else: 1 for "1", "yes" for true."""
 
@@ -37,6 +40,11 @@ class StrictTypes:
         return super().to_internal_value(data)  # type: ignore[misc]
 
 
+def is_half(value: Any) -> bool:
+    """Say whether a text holds halves of characters, which JSON can spell and nothing can store."""
+    return isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value)
+
+
 def wrong_kind(field: serializers.Field, value: Any) -> str:
     """Say what a value should be where it is something else; nothing where it fits, or is null."""
     if value is None:
@@ -45,7 +53,7 @@ def wrong_kind(field: serializers.Field, value: Any) -> str:
         if isinstance(field, kind):
             is_bool = isinstance(value, bool)
             fits = is_bool if bool in types else isinstance(value, types) and not is_bool
-            return "" if fits else str(text)
+            return HALF if fits and is_half(value) else "" if fits else str(text)
     return ""
 
 

@@ -200,6 +200,15 @@ def test_camera_that_cannot_be_added_is_refused_by_field(admin, plaza, change, f
     assert list(fields_of(admin.post("/api/v1/cameras/", body))) == [field]
 
 
+@pytest.mark.parametrize("text", ["\\ud800", "\\u0000", "a\\udfffb"])
+def test_text_that_nothing_can_store_is_refused(admin, plaza, text):
+    camera = CameraFactory.create(environment=plaza)
+    body = f'{{"name": "{text}"}}'.encode()
+    address = f"/api/v1/cameras/{camera.pk}/"
+    response = admin.generic("PATCH", address, body, content_type="application/json")
+    assert list(fields_of(response)) == ["name"]
+
+
 def test_camera_stays_where_it_is(admin, plaza):
     camera = CameraFactory.create(environment=plaza)
     EnvironmentFactory.create(slug="yard")

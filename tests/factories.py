@@ -9,7 +9,16 @@ from accounts.models import ApiKey, AuditAction, AuditEntry, Login, Role, User
 from environments.models import Calibration, Camera, Environment, FloorPlan, Grant, Zone
 from rest.models import IdempotentAnswer
 from tracking.choices import EventKind
-from tracking.models import Counter, Detection, Person, Track, TrackEvent, TrackingSession, TrackPoint
+from tracking.models import (
+    Counter,
+    Detection,
+    LateSpan,
+    Person,
+    Track,
+    TrackEvent,
+    TrackingSession,
+    TrackPoint,
+)
 
 T0 = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 
@@ -158,6 +167,16 @@ class CounterFactory(DjangoModelFactory):
         model = Counter
 
     name = Sequence(lambda n: f"counter-{n}")
+
+
+class LateSpanFactory(DjangoModelFactory):
+    """Let the rows of a minute be late."""
+
+    class Meta:
+        model = LateSpan
+
+    begins_at = T0
+    ends_at = T0 + timedelta(minutes=1)
 
 
 class PersonFactory(DjangoModelFactory):

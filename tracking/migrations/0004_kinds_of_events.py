@@ -4,15 +4,30 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('tracking', '0003_compression'),
+        ("tracking", "0003_compression"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='trackevent',
-            name='kind',
-            field=models.CharField(choices=[('person_appeared', 'appeared'), ('person_left', 'left'), ('reidentified', 'recognised again'), ('identity_merged', 'turned out to be a known person'), ('identity_revised', 'got the number that is theirs'), ('zone_enter', 'entered a zone'), ('zone_leave', 'left a zone'), ('line_cross', 'crossed a line'), ('camera_online', 'camera online'), ('camera_offline', 'camera offline'), ('camera_moved', 'camera moved')], max_length=20, verbose_name='kind'),
+            model_name="trackevent",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("person_appeared", "appeared"),
+                    ("person_left", "left"),
+                    ("reidentified", "recognised again"),
+                    ("identity_merged", "turned out to be a known person"),
+                    ("identity_revised", "got the number that is theirs"),
+                    ("zone_enter", "entered a zone"),
+                    ("zone_leave", "left a zone"),
+                    ("line_cross", "crossed a line"),
+                    ("camera_online", "camera online"),
+                    ("camera_offline", "camera offline"),
+                    ("camera_moved", "camera moved"),
+                ],
+                max_length=20,
+                verbose_name="kind",
+            ),
         ),
     ]

@@ -9,7 +9,8 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Role, User
+from accounts.auditing import AuditedAdmin
+from accounts.models import AuditEntry, Role, User
 
 admin.site.site_header = "SpotOn"
 admin.site.site_title = "SpotOn"
@@ -18,7 +19,7 @@ admin.site.unregister(Group)  # roles and grants say who may do what
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(AuditedAdmin, DjangoUserAdmin):
     """Edits users: name, role, password."""
 
     list_display = ["username", "role", "email", "is_active", "last_login"]
@@ -48,3 +49,28 @@ class UserAdmin(DjangoUserAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Keep Admins from deleting themselves."""
         return super().has_delete_permission(request, obj) and (obj is None or obj.pk != request.user.pk)
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(admin.ModelAdmin):
+    """Lists who did what, and changes nothing."""
+
+    list_display = ["at", "actor", "action", "kind", "name", "environment", "address"]
+    list_display_links = None
+    list_filter = ["action", "kind"]
+    search_fields = ["actor", "name", "object_id"]
+    date_hierarchy = "at"
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each would count all rows
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Refuse."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False

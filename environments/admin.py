@@ -13,9 +13,10 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.admin import UserAdmin
+from accounts.auditing import AuditedAdmin
 from accounts.models import User
 from environments import services
-from environments.forms import CalibrationForm, CameraForm, ZoneForm
+from environments.forms import CalibrationForm, CameraForm, FloorPlanForm, ZoneForm
 from environments.geometry import GeometryError
 from environments.models import Calibration, Camera, CameraState, Environment, FloorPlan, Grant, Zone
 from environments.selectors import calibration_errors, calibration_model
@@ -24,7 +25,7 @@ from environments.selectors import calibration_errors, calibration_model
 WITHOUT_LINK: dict[type[Field], dict[str, Any]] = {ImageField: {"widget": FileInput}}
 
 
-class PlaceAdmin(admin.ModelAdmin):
+class PlaceAdmin(AuditedAdmin, admin.ModelAdmin):
     """Asks before deleting without reading what goes along: a place may have millions of rows of history."""
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, set[str], list[str]]:
@@ -36,6 +37,7 @@ class FloorPlanInline(admin.StackedInline):
     """The picture under the map."""
 
     model = FloorPlan
+    form = FloorPlanForm
     fields = ["image", "preview", "metres_per_px", ("origin_x_px", "origin_y_px")]
     readonly_fields = ["preview"]
     formfield_overrides = WITHOUT_LINK
@@ -153,7 +155,7 @@ class CameraAdmin(PlaceAdmin):
         cameras: QuerySet[Camera] = super().get_queryset(request)
         return cameras.prefetch_related(Prefetch("calibrations", active, to_attr="active_calibrations"))
 
-    @admin.display(description=_("source"), ordering="source_url")
+    @admin.display(description=_("source"))
     def source(self, camera: Camera) -> str:
         """Show the address without its password."""
         return camera.masked_source_url
@@ -191,7 +193,7 @@ class CameraAdmin(PlaceAdmin):
 
 
 @admin.register(Calibration)
-class CalibrationAdmin(admin.ModelAdmin):
+class CalibrationAdmin(AuditedAdmin, admin.ModelAdmin):
     """Calibrates cameras: every save makes a new version, which is used from then on."""
 
     form = CalibrationForm
@@ -299,9 +301,10 @@ class ZoneAdmin(PlaceAdmin):
 
 
 @admin.register(FloorPlan)
-class FloorPlanAdmin(admin.ModelAdmin):
+class FloorPlanAdmin(AuditedAdmin, admin.ModelAdmin):
     """Lists floor plans; they are edited with their environment."""
 
+    form = FloorPlanForm
     list_display = ["environment", "width_px", "height_px", "metres_per_px", "covers"]
     list_select_related = ["environment"]
     fields = ["environment", "image", "metres_per_px", ("origin_x_px", "origin_y_px")]
@@ -314,7 +317,7 @@ class FloorPlanAdmin(admin.ModelAdmin):
 
 
 @admin.register(Grant)
-class GrantAdmin(admin.ModelAdmin):
+class GrantAdmin(AuditedAdmin, admin.ModelAdmin):
     """Says who may see what."""
 
     list_display = ["user", "environment"]

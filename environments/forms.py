@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, cast
+from pathlib import Path
+from typing import IO, Any, cast
 
 from django import forms
+from django.core.files.base import ContentFile
+from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext_lazy as _
 
 from environments.geometry import CameraModel, GeometryError, Lens
-from environments.models import Calibration, Camera, PointPair, Zone, ZoneKind
+from environments.models import Calibration, Camera, FloorPlan, PointPair, Zone, ZoneKind
+from environments.pictures import PictureRefused, picture_clean
 from environments.polygons import check_line, check_polygon
 from environments.secrets import MASK
 from environments.services import pairs_fit
@@ -94,6 +98,25 @@ class CameraForm(forms.ModelForm):
                 _("The address changed: type its user name and password again in place of ***.")
             )
         return url
+
+
+class FloorPlanForm(forms.ModelForm):
+    """Puts a picture under the map; what is uploaded is written anew."""
+
+    class Meta:
+        model = FloorPlan
+        fields = ["environment", "image", "metres_per_px", "origin_x_px", "origin_y_px"]
+
+    def clean_image(self) -> Any:
+        """Read what was uploaded as a picture, and keep nothing but that."""
+        image = self.cleaned_data["image"]
+        if not isinstance(image, UploadedFile):
+            return image
+        try:
+            picture = picture_clean(cast(IO[bytes], image))
+        except PictureRefused as error:
+            raise forms.ValidationError(_sentence(error)) from error
+        return ContentFile(picture.content, name=f"{Path(str(image.name)).stem or 'plan'}{picture.suffix}")
 
 
 class ZoneForm(forms.ModelForm):
@@ -231,6 +254,6 @@ class CalibrationForm(forms.ModelForm):
             self.add_error(field, _sentence(error))
 
 
-def _sentence(error: GeometryError) -> str:
+def _sentence(error: ValueError) -> str:
     text = str(error)
     return f"{text[0].upper()}{text[1:]}."

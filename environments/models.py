@@ -2,7 +2,7 @@
 
 import math
 from typing import TypedDict
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from zoneinfo import available_timezones
 
 from django.conf import settings
@@ -17,6 +17,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from environments.addresses import AddressForbidden, folder_check, host_check
+from environments.fields import EncryptedTextField
 from environments.secrets import mask_credentials
 
 key_validator = RegexValidator(
@@ -49,10 +51,11 @@ def validate_source_url(url: str) -> None:
         parts.port  # noqa: B018 - raises when it is no number
     except ValueError as error:
         raise ValidationError(_("This address cannot be read: check its brackets and port.")) from error
-    if parts.scheme not in SOURCE_SCHEMES or "://" not in url:
+    schemes = [scheme for scheme in SOURCE_SCHEMES if scheme in settings.SPOTON_SOURCE_SCHEMES]
+    if parts.scheme not in schemes or "://" not in url:
         raise ValidationError(
             _("Begin the address with one of %(schemes)s."),
-            params={"schemes": ", ".join(f"{scheme}://" for scheme in SOURCE_SCHEMES)},
+            params={"schemes": ", ".join(f"{scheme}://" for scheme in schemes)},
         )
     if parts.scheme in NETWORK_SCHEMES and not parts.hostname:
         raise ValidationError(
@@ -63,6 +66,13 @@ def validate_source_url(url: str) -> None:
             _("Use three slashes and an absolute path: %(scheme)s:///folder/name."),
             params={"scheme": parts.scheme},
         )
+    try:
+        if parts.scheme in NETWORK_SCHEMES:
+            host_check(str(parts.hostname), networks=settings.SPOTON_SOURCE_NETWORKS)
+        if parts.scheme in FILE_SCHEMES:
+            folder_check(unquote(parts.path), folders=settings.SPOTON_SOURCE_FOLDERS)
+    except AddressForbidden as error:
+        raise ValidationError(str(error)) from error
     if parts.scheme == "sim" and not (parts.netloc and parts.path.strip("/")):
         raise ValidationError(_("Name the simulated site and its camera: sim://plaza/c1."))
 
@@ -188,7 +198,7 @@ class Camera(models.Model):
         _("key"), max_length=32, validators=[key_validator], help_text=_("For example c1.")
     )
     name = models.CharField(_("name"), max_length=100, blank=True)
-    source_url = models.CharField(
+    source_url = EncryptedTextField(
         _("source"),
         max_length=1000,
         validators=[validate_source_url],

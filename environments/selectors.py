@@ -1,14 +1,29 @@
 """What others ask of environments: who may see them, and their cameras as geometry understands them."""
 
 from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
-from django.db.models import Exists, OuterRef, Prefetch, QuerySet
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
+from django.utils.http import quote_etag
 
 from accounts.models import User
 from environments.geometry import CameraModel, GeometryError, Lens
-from environments.models import Calibration, Camera, Environment, Grant
+from environments.models import Calibration, Camera, CameraState, Environment, FloorPlan, Grant
 from environments.polygons import as_floats
+
+# what browsers show as a picture and nothing else: an SVG, say, could carry a script
+PLAN_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A stored picture as it is sent."""
+
+    content: bytes
+    content_type: str
+    etag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +48,26 @@ def environments_visible_to(*, user: User) -> QuerySet[Environment]:
     return Environment.objects.filter(Exists(granted))
 
 
+def environments_with_camera_counts(*, environments: QuerySet[Environment]) -> QuerySet[Environment]:
+    """Count along how many cameras are enabled, and how many of them are online."""
+    enabled = Q(cameras__enabled=True)
+    return environments.annotate(
+        cameras_enabled=Count("cameras", filter=enabled),
+        cameras_online=Count("cameras", filter=enabled & Q(cameras__state=CameraState.ONLINE)),
+    )
+
+
+def plan_picture(*, plan: FloorPlan) -> Picture | None:
+    """Give a floor plan's picture; None where its file is gone."""
+    try:
+        with plan.image.open() as file:
+            content: bytes = file.read()
+    except FileNotFoundError:
+        return None
+    content_type = PLAN_TYPES.get(Path(str(plan.image.name)).suffix.lower(), "application/octet-stream")
+    return Picture(content, content_type, quote_etag(sha256(content).hexdigest()[:32]))
+
+
 def environment_get(*, slug: str, user: User) -> Environment:
     """Give an environment that the user may see, with its floor plan.
 
@@ -44,10 +79,12 @@ def environment_get(*, slug: str, user: User) -> Environment:
 
 def cameras_with_calibration(*, environment: Environment) -> QuerySet[Camera]:
     """Give an environment's cameras in the order of the grid, their active calibrations fetched with them."""
-    active = Prefetch(
-        "calibrations", Calibration.objects.filter(is_active=True), to_attr="active_calibrations"
-    )
-    return environment.cameras.prefetch_related(active)
+    return environment.cameras.prefetch_related(active_calibrations())
+
+
+def active_calibrations() -> Prefetch:
+    """Fetch, with cameras, the calibrations in use as ``active_calibrations``."""
+    return Prefetch("calibrations", Calibration.objects.filter(is_active=True), to_attr="active_calibrations")
 
 
 def camera_models(*, environment: Environment) -> dict[str, CameraModel]:

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import IO, Any, TypeVar, cast
 
 import numpy as np
+from django.apps import apps
 from django.core.files import File
-from django.core.files.images import get_image_dimensions
+from django.core.files.base import ContentFile
 from django.db import transaction
 from numpy.typing import ArrayLike
 
 from accounts.models import User
+from environments.fields import EncryptedTextField
 from environments.geometry import CameraModel, GeometryError, HomographyFit, Lens, fit_homography
 from environments.models import (
     Calibration,
@@ -22,12 +25,11 @@ from environments.models import (
     Zone,
     ZoneKind,
 )
+from environments.pictures import picture_clean
 from environments.polygons import as_floats, check_line, check_polygon
 from environments.secrets import mask_credentials
 
-
-class PlanUnreadable(ValueError):  # noqa: N818 - named for what is wrong
-    """The floor plan's file is no picture."""
+Row = TypeVar("Row", Environment, Camera, Zone)
 
 
 def environment_create(
@@ -42,6 +44,15 @@ def environment_create(
     environment.full_clean()
     environment.save()
     return environment
+
+
+def environment_update(*, environment: Environment, **changes: Any) -> Environment:
+    """Change what is given of a place.
+
+    Raises:
+        ValidationError: as for environment_create.
+    """
+    return _changed(environment, changes)
 
 
 def grant_add(*, environment: Environment, user: User) -> Grant:
@@ -60,8 +71,9 @@ def camera_add(
     name: str = "",
     fps: float = 10.0,
     enabled: bool = True,
+    position: int | None = None,
 ) -> Camera:
-    """Add a camera behind those that are there; a picture is ``width`` x ``height`` px.
+    """Add a camera, behind those that are there unless told where; a picture is ``width`` x ``height`` px.
 
     Raises:
         ValidationError: by field: the key is taken, the source's scheme is unknown, a size is too small, ...
@@ -75,7 +87,7 @@ def camera_add(
         height=height,
         fps=fps,
         enabled=enabled,
-        position=environment.cameras.count(),
+        position=environment.cameras.count() if position is None else position,
     )
     camera.full_clean()
     camera.save()
@@ -99,6 +111,15 @@ def camera_set(
     camera.full_clean()
     camera.save(update_fields=["source_url", "width", "height", "fps"])
     return camera
+
+
+def camera_update(*, camera: Camera, **changes: Any) -> Camera:
+    """Change what is given of a camera; how it is doing is the worker's to say.
+
+    Raises:
+        ValidationError: as for camera_add.
+    """
+    return _changed(camera, changes)
 
 
 def camera_state_set(*, camera: Camera, state: CameraState, message: str, now: datetime) -> bool:
@@ -228,14 +249,22 @@ def zone_set(
         GeometryError: points that make no area or no line.
         ValidationError: by field: the key is malformed, a line with a capacity, ...
     """
-    check = check_polygon if kind == ZoneKind.POLYGON else check_line
-    points = check(points_m)
     zone = Zone.objects.filter(environment=environment, key=key).first()
     zone = zone or Zone(environment=environment, key=key)
-    zone.name, zone.kind, zone.points_m, zone.capacity = name, kind, points.tolist(), capacity
-    zone.full_clean()
-    zone.save()
-    return zone
+    return zone_update(zone=zone, name=name, kind=kind, points_m=points_m, capacity=capacity)
+
+
+def zone_update(*, zone: Zone, **changes: Any) -> Zone:
+    """Change what is given of a zone.
+
+    Raises:
+        GeometryError: points that make no area or no line.
+        ValidationError: as for zone_set.
+    """
+    kind = changes.get("kind", zone.kind)
+    check = check_polygon if kind == ZoneKind.POLYGON else check_line
+    points = check(changes.get("points_m", zone.points_m))
+    return _changed(zone, changes | {"points_m": points.tolist()})
 
 
 def floor_plan_set(
@@ -246,17 +275,16 @@ def floor_plan_set(
     origin_x_px: float = 0.0,
     origin_y_px: float = 0.0,
 ) -> FloorPlan:
-    """Put a picture under the map, in place of the one that is there.
+    """Put a picture under the map, in place of the one that is there; it is written anew, see pictures.py.
 
     Raises:
-        PlanUnreadable: the file is no picture.
+        PictureRefused: the file is no picture, or too large.
         ValidationError: by field: the scale is not positive, ...
     """
-    if None in get_image_dimensions(image):
-        raise PlanUnreadable(f"{image.name} is no picture: use a PNG or JPEG file")
+    picture = picture_clean(cast(IO[bytes], image))
     plan = FloorPlan.objects.filter(environment=environment).first() or FloorPlan(environment=environment)
     replaced = plan.image.name if plan.pk else None
-    plan.image = image
+    plan.image = ContentFile(picture.content, name=f"{environment.slug}{picture.suffix}")
     plan.metres_per_px = metres_per_px
     plan.origin_x_px, plan.origin_y_px = origin_x_px, origin_y_px
     plan.full_clean(exclude=["image"])
@@ -264,3 +292,31 @@ def floor_plan_set(
     if replaced:
         transaction.on_commit(lambda: plan.image.storage.delete(replaced))
     return plan
+
+
+def secrets_reseal() -> int:
+    """Encrypt every encrypted column of every row anew, under the first key; give the number of values.
+
+    Raises:
+        Undecryptable: a key that something is sealed under is not in the ring.
+    """
+    count = 0
+    for model in apps.get_models():
+        names = [field.name for field in model._meta.fields if isinstance(field, EncryptedTextField)]
+        keys = list(model._base_manager.values_list("pk", flat=True)) if names else []
+        for key in keys:
+            with transaction.atomic():  # row by row: somebody may be editing one
+                row = model._base_manager.select_for_update().filter(pk=key).first()
+                if row is not None:
+                    row.save(update_fields=names)
+                    count += len(names)
+    return count
+
+
+def _changed(row: Row, changes: dict[str, Any]) -> Row:
+    """Set columns of a row, check it, and write these columns only: somebody may change others meanwhile."""
+    for name, value in changes.items():
+        setattr(row, name, value)
+    row.full_clean()
+    row.save(update_fields=None if row._state.adding else list(changes))
+    return row

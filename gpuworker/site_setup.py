@@ -1,6 +1,7 @@
 """Makes an environment from a recorded scene or from the simulated site."""
 
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +14,7 @@ from django.db import transaction
 from environments import services as places
 from environments.geometry import CameraModel, Floats, GeometryError
 from environments.models import Calibration, Camera, Environment, ZoneKind
+from environments.pictures import picture_clean
 from gpuworker.plan_drawing import PlanPicture, draw_plan
 from gpuworker.scenes import Scene, SceneCamera, SceneError
 from gpuworker.sources.sim.scene import plaza
@@ -172,9 +174,10 @@ def _same(stored: Any, value: Floats | None) -> bool:
 
 def _plan(environment: Environment, plan: PlanPicture, found: SetUp) -> None:
     stored = getattr(environment, "floor_plan", None)
+    png = picture_clean(BytesIO(plan.png)).content  # as it is stored
     if stored is not None and stored.image.storage.exists(stored.image.name):
         with stored.image.open() as file:
-            if file.read() == plan.png:
+            if file.read() == png:
                 return
     places.floor_plan_set(
         environment=environment,

@@ -2,20 +2,20 @@
 
 import os
 
-from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
-from channels.security.websocket import AllowedHostsOriginValidator
-from django.core.asgi import get_asgi_application
+from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "spoton.settings")
-http = get_asgi_application()
+application_of_pages = get_wsgi_application()
 
-# models must not be imported before get_asgi_application() has loaded the apps
+# models must not be imported before get_wsgi_application() has loaded the apps
+from accounts.websocket import AccessMiddleware  # noqa: E402
+from spoton.http import ThreadedHttp  # noqa: E402
 from tracking.routing import websocket_urlpatterns  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
-        "http": http,
-        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
+        "http": ThreadedHttp(application_of_pages),
+        "websocket": AccessMiddleware(URLRouter(websocket_urlpatterns)),
     }
 )

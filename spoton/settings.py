@@ -3,7 +3,10 @@
 ``$SPOTON_DATA/.env`` is read first where it exists (the demo writes it); the environment wins over it.
 """
 
+import base64
+from datetime import timedelta
 from importlib.util import find_spec
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +45,39 @@ def _number(name: str, default: float, *, least: float, most: float = float("inf
     return value
 
 
+def _file_text(name: str) -> str:
+    path = env.str(name, "")
+    try:
+        return Path(path).read_text() if path else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImproperlyConfigured(f"{name}: {path} cannot be read ({error})") from error
+
+
+def _keys(name: str) -> list[bytes]:
+    """Read keys of 32 bytes in URL-safe base64, comma separated."""
+    try:
+        keys = [base64.urlsafe_b64decode(text.strip() + "==") for text in _secret(name).split(",")]
+    except ValueError:
+        keys = [b""]
+    if any(len(key) != 32 for key in keys):
+        raise ImproperlyConfigured(
+            f"{name}: expected keys of 32 bytes in URL-safe base64, comma separated, the newest first"
+        )
+    return keys
+
+
+def _networks(name: str) -> list[IPv4Network | IPv6Network]:
+    try:
+        texts: list[str] = env.list(name, [])
+        return [ip_network(text.strip()) for text in texts]
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"{name}: expected networks such as 10.0.0.0/8, comma separated ({error})"
+        ) from error
+
+
 SECRET_KEY = _secret("SECRET_KEY")
+FIELD_ENCRYPTION_KEYS = _keys("FIELD_ENCRYPTION_KEYS")
 DEBUG = env.bool("DEBUG", False)
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
@@ -51,7 +86,7 @@ BEHIND_TLS = env.bool("BEHIND_TLS", False)
 
 INSTALLED_APPS = [
     "daphne",
-    "django.contrib.admin",
+    "spoton.admin_config.AdminOnlyConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -59,6 +94,13 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "corsheaders",
+    "csp",
+    "axes",
+    "accounts.rest",
     "accounts",
     "environments",
     "tracking",
@@ -69,6 +111,9 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.http.ConditionalGetMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -78,6 +123,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "spoton.urls"
@@ -126,6 +172,7 @@ def _database() -> dict[str, Any]:
         config.setdefault("CONN_HEALTH_CHECKS", True)
         # a server that is gone without a word is noticed within seconds, not after a quarter of an hour
         config["OPTIONS"] = {"connect_timeout": 5, "tcp_user_timeout": 20_000} | config.get("OPTIONS", {})
+    config["CONN_MAX_AGE"] = 60  # s; the threads that answer requests last, see spoton/http.py
     return config
 
 
@@ -157,6 +204,7 @@ CACHES = {
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False  # its lines go through our formatter too
 CELERY_TASK_TIME_LIMIT = 3600
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
@@ -164,6 +212,14 @@ CELERY_BEAT_SCHEDULE = {
     "release sessions of dead workers": {
         "task": "tracking.tasks.expired_leases_release",
         "schedule": 15.0,
+    },
+    "delete logins that nobody renewed": {
+        "task": "accounts.tasks.logins_expire",
+        "schedule": 3600.0,
+    },
+    "forget answers that nobody asks for again": {
+        "task": "accounts.rest.tasks.idempotent_answers_expire",
+        "schedule": 3600.0,
     },
     "delete what is older than each environment keeps": {
         "task": "tracking.tasks.history_expire",
@@ -189,6 +245,14 @@ SPOTON_DETECTION_INTERVAL_S = _number("SPOTON_DETECTION_INTERVAL_S", 1.0, least=
 SPOTON_SPOOL = DATA_DIR / "spool"
 SPOTON_SPOOL_MB = _number("SPOTON_SPOOL_MB", 2000, least=1)
 
+# where cameras and recordings may be: schemes, networks (10.0.0.0/8, say; none: all but those where no camera is),
+# and folders (none: all)
+SPOTON_SOURCE_SCHEMES: list[str] = env.list(
+    "SPOTON_SOURCE_SCHEMES", ["rtsp", "rtsps", "http", "https", "file", "images", "sim"]
+)
+SPOTON_SOURCE_NETWORKS = _networks("SPOTON_SOURCE_NETWORKS")
+SPOTON_SOURCE_FOLDERS: list[str] = env.list("SPOTON_SOURCE_FOLDERS", [])
+
 # --- accounts -------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
@@ -203,6 +267,21 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "accounts.authentication.RoleBackend",
+]
+# wrong passwords for one name from one address, and for how long nobody gets in then; see accounts/lockout.py
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+# who is locked out adds nothing by trying on: neither to how long it lasts nor to what others have failed
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_HANDLER = "accounts.lockout.LockoutHandler"
+AXES_LOCKOUT_CALLABLE = "accounts.lockout.answer"
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "landing"
 LOGOUT_REDIRECT_URL = "login"
@@ -219,9 +298,72 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BEHIND_TLS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 
-REST_FRAMEWORK = {
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+# scripts and styles come from here and are never written into a page; maps and live pictures are blobs
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "blob:", "data:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    }
 }
+# pages of other sites that may ask the REST interface, with a token: no cookie goes along
+CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ALLOWED_ORIGINS", [])
+CORS_URLS_REGEX = r"^/api/"
+
+# --- REST -----------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.authentication.BearerAuthentication",
+        "accounts.authentication.ApiKeyAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.RolePermission"],
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.rest.throttles.UserThrottle"],
+    "DEFAULT_THROTTLE_RATES": {
+        "user": env.str("API_RATE", "30000/min"),
+        "login": env.str("LOGIN_RATE", "60/min"),
+    },
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "accounts.rest.renderers.PageRenderer",
+    ],
+    "DEFAULT_FILTER_BACKENDS": [
+        "accounts.rest.filtering.FilterBackend",
+        "rest_framework.filters.SearchFilter",
+        "rest_framework.filters.OrderingFilter",
+    ],
+    "DEFAULT_PAGINATION_CLASS": "accounts.rest.pagination.Pages",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "accounts.rest.errors.exception_answer",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "SpotOn",
+    "DESCRIPTION": "Who is where, where did they come from, and what happened.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
+    "SERVE_AUTHENTICATION": None,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"persistAuthorization": False},
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "accounts.rest.schema.errors_add",
+    ],
+}
+# signed by RS256 with this key where one is named, by HS256 otherwise
+JWT_PRIVATE_KEY = _file_text("JWT_PRIVATE_KEY_FILE")
+ACCESS_TOKEN_LIFETIME = timedelta(minutes=5)
+REFRESH_TOKEN_LIFETIME = timedelta(days=7)
+SIMPLE_JWT = {"USER_ID_CLAIM": "sub"}
 
 # --- files, language, logs ------------------------------------------------------------------------
 
@@ -231,6 +373,8 @@ STATICFILES_DIRS = [Path(str(find_spec("leaflet").origin)).parent / "static"]  #
 # files come straight from the packages that carry them: no collectstatic step on a laptop
 WHITENOISE_USE_FINDERS = True
 MEDIA_ROOT = DATA_DIR / "media"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024  # of a request without its files
+DATA_UPLOAD_MAX_NUMBER_FILES = 10
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -240,12 +384,15 @@ USE_TZ = True
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
+    "formatters": {
+        "line": {"()": "spoton.logs.MaskingFormatter", "format": "%(levelname)s %(name)s: %(message)s"}
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
     "loggers": {
         "daphne.http_protocol": {"level": "WARNING"},
         "django.channels.server": {"level": "WARNING"},
         "django.server": {"level": "WARNING"},
+        "axes": {"level": "ERROR"},  # its lines name nobody, and what it refuses is logged as a request
     },
 }

@@ -13,6 +13,8 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+import pytest_django
+from django.db import connection
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from psycopg import sql
@@ -82,6 +84,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.fail(f"{marker.name} is required (SPOTON_REQUIRE): {reason}", pytrace=False)
         if reason:
             pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: pytest_django.DjangoDbBlocker) -> None:
+    """Let the tests' database be emptied between tests: on SQLite that deletes what was written down."""
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("DROP TRIGGER IF EXISTS audit_no_delete")
 
 
 @pytest.fixture(scope="session")

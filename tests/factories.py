@@ -5,10 +5,20 @@ from datetime import UTC, datetime, timedelta
 from factory.declarations import LazyAttribute, LazyFunction, SelfAttribute, Sequence, SubFactory
 from factory.django import DjangoModelFactory, ImageField, Password
 
-from accounts.models import Role, User
+from accounts.models import ApiKey, AuditAction, AuditEntry, Login, Role, User
+from accounts.rest.models import IdempotentAnswer
 from environments.models import Calibration, Camera, Environment, FloorPlan, Grant, Zone
 from tracking.choices import EventKind
-from tracking.models import Counter, Detection, Person, Track, TrackEvent, TrackingSession, TrackPoint
+from tracking.models import (
+    Counter,
+    Detection,
+    LateSpan,
+    Person,
+    Track,
+    TrackEvent,
+    TrackingSession,
+    TrackPoint,
+)
 
 T0 = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 
@@ -27,6 +37,52 @@ class UserFactory(DjangoModelFactory):
     password = Password("password")
     role = Role.VIEWER
     is_staff = LazyAttribute(lambda user: user.role == Role.ADMIN)
+
+
+class LoginFactory(DjangoModelFactory):
+    """Let a new user be signed in by tokens that nobody has."""
+
+    class Meta:
+        model = Login
+
+    user = SubFactory(UserFactory)
+    refresh_id = Sequence(lambda n: f"{n:032x}")
+    password_stamp = "0" * 64
+    expires_at = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+class ApiKeyFactory(DjangoModelFactory):
+    """Make a key of a new user, whose secret nobody knows."""
+
+    class Meta:
+        model = ApiKey
+
+    user = SubFactory(UserFactory)
+    name = Sequence(lambda n: f"machine {n}")
+    prefix = Sequence(lambda n: f"{n:08x}")
+    digest = "0" * 64
+
+
+class AuditEntryFactory(DjangoModelFactory):
+    """Write down that somebody looked at a person; a second apart each."""
+
+    class Meta:
+        model = AuditEntry
+
+    at = Sequence(lambda n: T0 + timedelta(seconds=n))
+    action = AuditAction.VIEWED
+    kind = "person"
+
+
+class IdempotentAnswerFactory(DjangoModelFactory):
+    """Remember an answer to a request of a new user."""
+
+    class Meta:
+        model = IdempotentAnswer
+
+    user = SubFactory(UserFactory)
+    key = Sequence(lambda n: f"key-{n}")
+    fingerprint = "0" * 64
 
 
 class EnvironmentFactory(DjangoModelFactory):
@@ -111,6 +167,16 @@ class CounterFactory(DjangoModelFactory):
         model = Counter
 
     name = Sequence(lambda n: f"counter-{n}")
+
+
+class LateSpanFactory(DjangoModelFactory):
+    """Let the rows of a minute be late."""
+
+    class Meta:
+        model = LateSpan
+
+    begins_at = T0
+    ends_at = T0 + timedelta(minutes=1)
 
 
 class PersonFactory(DjangoModelFactory):

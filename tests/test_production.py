@@ -1,5 +1,6 @@
 """What compose.yaml starts, by hand: its very commands with TimescaleDB and Redis, behind a TLS proxy."""
 
+import base64
 import os
 import secrets
 import signal
@@ -33,6 +34,7 @@ class Stack:
         self.environment = {
             **{name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")},
             "SECRET_KEY": secrets.token_urlsafe(50),
+            "FIELD_ENCRYPTION_KEYS": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
             "DATABASE_URL": database_url,
             "REDIS_URL": redis_url,
             "ALLOWED_HOSTS": f"{HOST},127.0.0.1",

@@ -16,6 +16,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from accounts.auditing import AuditedAdmin
 from tracking import services
 from tracking.choices import DesiredState
 from tracking.forms import SessionForm
@@ -112,7 +113,7 @@ class SeriesAdmin(ReadOnlyAdmin):
 
 
 @admin.register(TrackingSession)
-class TrackingSessionAdmin(admin.ModelAdmin):
+class TrackingSessionAdmin(AuditedAdmin, admin.ModelAdmin):
     """Lists sessions and asks them to run, pause and stop."""
 
     list_display = [
@@ -153,7 +154,7 @@ class TrackingSessionAdmin(admin.ModelAdmin):
                 if session.desired_state == DesiredState.STOPPED:
                     services.session_start(environment=session.environment)
                 else:
-                    self._ask(session, DesiredState.RUNNING)
+                    self._ask(request, session, DesiredState.RUNNING)
             except services.SessionOpen as error:
                 self.message_user(request, str(error), messages.ERROR)
             else:
@@ -163,14 +164,14 @@ class TrackingSessionAdmin(admin.ModelAdmin):
     def pause(self, request: HttpRequest, queryset: QuerySet[TrackingSession]) -> None:
         """Ask the sessions to pause."""
         for session in queryset:
-            self._ask(session, DesiredState.PAUSED)
+            self._ask(request, session, DesiredState.PAUSED)
         self._tell(request, gettext("Asked to pause; stopped sessions stay stopped."))
 
     @admin.action(description=_("Stop"))
     def stop(self, request: HttpRequest, queryset: QuerySet[TrackingSession]) -> None:
         """Ask the sessions to stop."""
         for session in queryset:
-            self._ask(session, DesiredState.STOPPED)
+            self._ask(request, session, DesiredState.STOPPED)
         self._tell(request, gettext("Asked to stop."))
 
     @admin.display(description=_("live view"))
@@ -180,8 +181,9 @@ class TrackingSessionAdmin(admin.ModelAdmin):
             '<a href="{}">{}</a>', reverse("live", args=[session.environment.slug]), gettext("open")
         )
 
-    def _ask(self, session: TrackingSession, state: DesiredState) -> None:
+    def _ask(self, request: HttpRequest, session: TrackingSession, state: DesiredState) -> None:
         services.session_ask(session=session, desired_state=state, now=timezone.now())
+        self.log_change(request, session, [{"changed": {"fields": ["desired_state"]}}])
 
     def _tell(self, request: HttpRequest, text: str) -> None:
         self.message_user(request, text, messages.SUCCESS)

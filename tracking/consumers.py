@@ -5,11 +5,9 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any, cast
-from weakref import WeakKeyDictionary
+from typing import Any
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from channels.auth import get_user
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.layers import get_channel_layer
@@ -21,7 +19,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from accounts.models import User
+from accounts.models import AuditAction, User
+from accounts.services import audit_write
 from environments.models import Environment
 from environments.selectors import environments_visible_to
 from tracking import live, selectors
@@ -32,6 +31,11 @@ logger = logging.getLogger(__name__)
 
 MESSAGES_PER_S = 20.0
 MESSAGES_BURST = 40.0
+# of all connections of one user together; the landing page opens one for every place
+USER_MESSAGES_PER_S = 200.0
+USER_MESSAGES_BURST = 400.0
+USER_CONNECTIONS = 100
+CONNECTION_TTL_S = 15  # one that nobody counted for so long is gone
 REDIS_TIMEOUT_S = 3.0
 OUTAGES = (RedisError, DatabaseError, OSError)
 
@@ -45,6 +49,30 @@ class Shared:
             settings.REDIS_URL, retry=Retry(NoBackoff(), 0), socket_timeout=REDIS_TIMEOUT_S
         )
         self._reads: dict[tuple[Callable, int], tuple[float, asyncio.Future]] = {}
+        self._allowances: WeakValueDictionary[int, MessageAllowance] = WeakValueDictionary()
+
+    def allowance_of(self, user: User) -> MessageAllowance:
+        """Give what all connections of a user share."""
+        allowance = self._allowances.get(user.pk) or MessageAllowance(
+            per_s=USER_MESSAGES_PER_S, burst=USER_MESSAGES_BURST, now=time.monotonic()
+        )
+        self._allowances[user.pk] = allowance
+        return allowance
+
+    async def connection_count(self, user: User, channel: str) -> int:
+        """Count a connection of a user, in all processes, and give the number of those that last."""
+        key, now = live.connections_key(user.pk), time.time()
+        async with self.redis.pipeline(transaction=False) as pipeline:
+            pipeline.zremrangebyscore(key, "-inf", now - CONNECTION_TTL_S)
+            pipeline.zadd(key, {channel: now})
+            pipeline.zcard(key)
+            pipeline.expire(key, CONNECTION_TTL_S)
+            counted = await pipeline.execute()
+        return int(counted[2])
+
+    async def connection_forget(self, user: User, channel: str) -> None:
+        """Count a connection no more."""
+        await self.redis.zrem(live.connections_key(user.pk), channel)
 
     async def read(
         self,
@@ -98,7 +126,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     tick_s = 1.0
     ticks_per_demand = live.DEMAND_REFRESH_S
-    ticks_per_check = 5
+    ticks_per_check = 3  # access that was withdrawn ends within five seconds
     ticks_per_layout = 15
 
     is_over = False
@@ -107,17 +135,18 @@ class LiveConsumer(AsyncWebsocketConsumer):
         """Serve the connection; when Redis or the database is away, say so by a close code."""
         self.scope, self.base_send = scope, send
         self.watches: dict[str, Watch] = {}
+        self.written: set[tuple[str, str]] = set()
         await receive()  # the first event is that somebody connects
         # accepted before anything is checked, so that a browser learns the close code
         await self.accept(self._subprotocol())
         try:
-            admitted = await _admit(scope["user"], scope["url_route"]["kwargs"]["slug"])
+            admitted = await _admit(await scope["whoami"](), scope["url_route"]["kwargs"]["slug"])
             if self._subprotocol() is None:
                 admitted = CloseCode.MALFORMED
             if isinstance(admitted, CloseCode):
                 await self._end(admitted)
             else:
-                self.environment = admitted
+                self.environment, self.user = admitted
                 await self._serve(receive)
         except* OUTAGES as errors:
             logger.warning("live view ended: %s", errors.exceptions)
@@ -134,7 +163,12 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self.allowance = MessageAllowance(per_s=MESSAGES_PER_S, burst=MESSAGES_BURST, now=now)
         self.channel_layer = get_channel_layer()
         self.channel_name = await self.channel_layer.new_channel()
+        self.user_allowance = shared().allowance_of(self.user)
         state = live.state_group(self.environment.pk)
+        if await shared().connection_count(self.user, self.channel_name) > USER_CONNECTIONS:
+            await shared().connection_forget(self.user, self.channel_name)
+            await self._end(CloseCode.TOO_MANY)
+            return
         greeted = asyncio.Event()
         try:
             async with asyncio.TaskGroup() as group:
@@ -150,6 +184,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         finally:
             await self.channel_layer.group_discard(state, self.channel_name)
             await self._unwatch(list(self.watches))  # what was demanded expires by itself
+            await shared().connection_forget(self.user, self.channel_name)
 
     async def _greet(self) -> None:
         hello, self.status = await _opening(self.environment)
@@ -203,7 +238,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         now = time.monotonic()
         if isinstance(message, live.Ack) and self.pacer.ack(message.camera, message.seq, now=now):
             return
-        if not self.allowance.take(now=now):
+        if not (self.allowance.take(now=now) and self.user_allowance.take(now=now)):
             await self._end(CloseCode.TOO_MANY)
             return
         match message:
@@ -212,12 +247,15 @@ class LiveConsumer(AsyncWebsocketConsumer):
             case live.Unsubscribe():
                 await self._unwatch(message.cameras)
             case live.Follow(person) if person is not None:
+                await self._write_down("person", str(person), f"#{person}")
                 card = await database_sync_to_async(selectors.person_card)(
                     environment=self.environment, number=person
                 )
                 await self.send(live.person(number=person, card=card))
 
     async def _subscribe(self, message: live.Subscribe) -> None:
+        if not await self._is_admitted():
+            return
         unknown = [camera for camera in message.cameras if camera not in self.cameras]
         if unknown:
             await self.send(live.error(code="unknown_camera", message=f"no camera {', '.join(unknown)}"))
@@ -226,6 +264,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             best = fixed or widest_useful_tier(message.max_width)
             watch = self.watches.get(camera)
             if watch is None:
+                await self._write_down("camera", camera, camera)
                 tier = self._tier_of(fixed, best)
                 self.watches[camera] = Watch(fixed, best, tier)
                 await self.channel_layer.group_add(self._group(camera, tier), self.channel_name)
@@ -315,19 +354,41 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self._tell_quality()
 
     async def _check(self) -> None:
-        """Look up afresh whether the login and the grant still hold, and how the session is doing."""
-        store = import_module(settings.SESSION_ENGINE).SessionStore
-        user = await get_user({"session": store(self.scope["session"].session_key)})
-        admitted = await _admit(user, self.environment.slug)
-        if isinstance(admitted, CloseCode):
-            await self._end(admitted)
+        """Look up whether access holds, and how the session is doing; count this connection again."""
+        if not await self._is_admitted():
             return
+        await shared().connection_count(self.user, self.channel_name)
         status = await shared().read(
             selectors.live_status, self.environment, max_age_s=2 * self.tick_s, now=timezone.now()
         )
         if status != self.status:
             self.status = status
             await self.send(live.status(at=timezone.now(), **status))
+
+    async def _write_down(self, kind: str, object_id: str, name: str) -> None:
+        """Write down, once a connection, who looks at what."""
+        if (kind, object_id) in self.written:
+            return
+        self.written.add((kind, object_id))
+        await database_sync_to_async(audit_write)(
+            actor=self.user,
+            action=AuditAction.VIEWED,
+            kind=kind,
+            now=timezone.now(),
+            object_id=object_id,
+            name=name,
+            environment=self.environment.slug,
+            address=(self.scope.get("client") or [""])[0],
+            detail={"live": True},
+        )
+
+    async def _is_admitted(self) -> bool:
+        """Look up afresh whether the login and the grant still hold; end the connection when they do not."""
+        admitted = await _admit(await self.scope["whoami"](), self.environment.slug)
+        if isinstance(admitted, CloseCode):
+            await self._end(admitted)
+            return False
+        return True
 
     async def _end(self, code: CloseCode) -> None:
         if not self.is_over:
@@ -339,13 +400,13 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
 
 @database_sync_to_async
-def _admit(user: object, slug: str) -> Environment | CloseCode:
-    """Give the environment, or why this user does not get it."""
-    if not getattr(user, "is_authenticated", False):
+def _admit(user: User | None, slug: str) -> tuple[Environment, User] | CloseCode:
+    """Give the environment and the user, or why this user does not get it."""
+    if user is None or not user.is_active:
         return CloseCode.UNAUTHENTICATED
-    environment = environments_visible_to(user=cast(User, user)).filter(slug=slug).first()
+    environment = environments_visible_to(user=user).filter(slug=slug).first()
     if environment is not None:
-        return environment
+        return environment, user
     exists = Environment.objects.filter(slug=slug).exists()
     return CloseCode.FORBIDDEN if exists else CloseCode.NOT_FOUND
 

@@ -84,6 +84,11 @@ def now_key(environment_id: int) -> str:
     return f"spoton:now:{environment_id}"
 
 
+def connections_key(user_id: int) -> str:
+    """Name the Redis set of a user's live connections, by when each was counted last (s since the epoch)."""
+    return f"spoton:connections:{user_id}"
+
+
 def layer_text(text: str) -> dict[str, Any]:
     """Wrap a JSON message for the channel layer; a consumer takes it in ``live_text``."""
     return {"type": "live.text", "text": text}

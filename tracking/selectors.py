@@ -1,11 +1,12 @@
 """What the live view asks: the place, how its session is doing, and who is there."""
 
+from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any
 
 import cv2
 import numpy as np
-from django.db.models import Min
+from django.db.models import Min, QuerySet
 from django.urls import reverse
 
 from environments.geometry import CameraModel, Floats, GeometryError
@@ -14,6 +15,7 @@ from environments.selectors import camera_models
 from tracking.choices import ActualState, DesiredState
 from tracking.live import isoformat
 from tracking.models import Person, Track, TrackEvent, TrackingSession
+from tracking.positions import redis_answers
 
 PRESENT = timedelta(seconds=15)  # the worker writes in batches: a track this fresh may go on
 HORIZON_M = 40.0  # fields of view are drawn no further than this
@@ -103,6 +105,27 @@ def person_card(*, environment: Environment, number: int) -> dict[str, Any] | No
         "since": None if last_track is None else isoformat(last_track.started_at),
         "visits": person.tracks.count(),
         "zone": in_zone.zone.name if in_zone and in_zone.zone else None,
+    }
+
+
+def system_state(*, environments: QuerySet[Environment]) -> dict[str, Any]:
+    """Say whether Redis answers, and how sessions and cameras are doing by environment, in few queries."""
+    sessions = {
+        session.environment_id: session
+        for session in TrackingSession.objects.filter(environment__in=environments)
+        .exclude(desired_state=DesiredState.STOPPED)
+        .select_related("environment")
+    }
+    cameras = defaultdict(list)
+    for camera in Camera.objects.filter(environment__in=environments, enabled=True):
+        about = {"id": camera.key, "state": camera.state, "message": camera.state_message}
+        cameras[camera.environment_id].append(about)
+    return {
+        "redis": redis_answers(),
+        "environments": [
+            {"environment": place.slug, "session": sessions.get(place.pk), "cameras": cameras[place.pk]}
+            for place in environments
+        ],
     }
 
 

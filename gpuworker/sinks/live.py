@@ -179,7 +179,7 @@ class LiveSink:
     async def _publish(self, publisher: Publisher, inbox: _Inbox, *, last: bool) -> None:
         for people in inbox.ticks:
             self._people = people
-            await publisher.positions(people)
+            await publisher.positions(people, cameras_up=self._board.cameras_up)
         for event in inbox.events:
             await publisher.event(event)
         await publisher.refresh_demand()

@@ -17,6 +17,7 @@ from tracking import live
 
 SEND_TIMEOUT_S = 1.0
 DEMAND_POLL_S = 0.5
+KEPT_PER_S = 4.0  # how often who is where now is kept
 
 
 class Publisher:
@@ -43,10 +44,16 @@ class Publisher:
         self._paces = {(camera, tier.name): RateLimit(tier.max_fps) for camera, tier in self._tiers}
         self._watched: dict[str, list[live.Tier]] = {}
         self._poll = RateLimit(1.0 / DEMAND_POLL_S)
+        self._keep_pace = RateLimit(KEPT_PER_S)
 
-    async def positions(self, people: People) -> None:
-        """Send where everybody is."""
-        await self._send(live.positions(at=people.at, people=positions_of(people)))
+    async def positions(self, people: People, *, cameras_up: int) -> None:
+        """Send where everybody is, and keep it, a few times a second, for those who only ask."""
+        listed = positions_of(people)
+        await self._send(live.positions(at=people.at, people=listed))
+        now_s = time.monotonic()
+        if self._keep_pace.is_due(now_s):
+            self._keep_pace.pass_one(now_s)
+            await self._keep(people.at, listed, cameras_up)
 
     async def event(self, event: Event) -> None:
         """Send something that happened."""
@@ -65,14 +72,13 @@ class Publisher:
         await self._send(text)
 
     async def status(self, text: str, *, people: People | None, cameras_up: int) -> None:
-        """Send a status message, and keep who is where now for those who only ask."""
+        """Send a status message, and keep who is where now while no ticks say it."""
         await self._send(text)
         at = self._clock()
-        fresh = people is not None and (at - people.at).total_seconds() < live.NOW_TTL_S
-        value = live.now(
-            at=at, people=positions_of(people) if people is not None and fresh else [], cameras_up=cameras_up
-        )
-        await self._redis.set(live.now_key(self._environment_id), value, ex=live.NOW_TTL_S)
+        if people is not None and (at - people.at).total_seconds() < live.NOW_TTL_S:
+            await self._keep(people.at, positions_of(people), cameras_up)
+        else:
+            await self._keep(at, [], cameras_up)
 
     async def refresh_demand(self) -> None:
         """Ask, twice a second at most, who watches what."""
@@ -108,6 +114,10 @@ class Publisher:
             )
             group = live.frames_group(self._environment_id, frame.camera_id, tier.name)
             await self._group_send(group, live.layer_frame(live.pack_frame(header, jpeg)))
+
+    async def _keep(self, at: datetime, people: Sequence[dict[str, Any]], cameras_up: int) -> None:
+        value = live.now(at=at, people=people, cameras_up=cameras_up)
+        await self._redis.set(live.now_key(self._environment_id), value, ex=live.NOW_TTL_S)
 
     async def _send(self, text: str) -> None:
         await self._group_send(self._state_group, live.layer_text(text))

@@ -8,7 +8,11 @@ sim://plaza/c1?people=10&seed=7&fps=10&returning=0.2
 """
 
 from datetime import datetime
+from urllib.parse import unquote
 
+from django.conf import settings
+
+from environments.addresses import AddressForbidden, folder_check, resolved_check
 from environments.secrets import mask_credentials
 from gpuworker.pipeline.seams import Source, UnusableSourceError
 from gpuworker.sources.address import split_address
@@ -46,6 +50,7 @@ def open_source(
         raise ValueError("started_at: expected an aware datetime, got a naive one")
     pace = Pace(started_at, paced=paced, speed=speed)
     scheme = split_address(url).scheme
+    _permit(url, scheme)
     if scheme == "sim":
         return SimSource(url, camera_id=camera_id, pace=pace, worlds=worlds)
     if scheme == "images":
@@ -60,3 +65,21 @@ def open_source(
     raise UnusableSourceError(
         f"{mask_credentials(url) or 'no address'}: expected a path or an address with one of {choices}"
     )
+
+
+def _permit(url: str, scheme: str) -> None:
+    """Check, just before it is opened, that a source lies where sources may.
+
+    Raises:
+        UnusableSourceError: it does not.
+    """
+    parts = split_address(url)
+    try:
+        if scheme in STREAM_SCHEMES and parts.hostname:
+            resolved_check(parts.hostname, networks=settings.SPOTON_SOURCE_NETWORKS)
+        elif scheme in ("file", "images"):
+            folder_check(unquote(parts.path), folders=settings.SPOTON_SOURCE_FOLDERS)
+        elif not scheme:
+            folder_check(url, folders=settings.SPOTON_SOURCE_FOLDERS)
+    except AddressForbidden as error:
+        raise UnusableSourceError(f"{mask_credentials(url)}: {error}") from error

@@ -23,8 +23,9 @@ PARSED_CODECS = frozenset({"h264", "hevc", "mpeg4"})
 OPTIONS = {
     "rtsp": {"rtsp_transport": "tcp"},
     "rtsps": {"rtsp_transport": "tcp"},
-    "http": {"protocol_whitelist": "http,https,tcp,tls,crypto,httpproxy"},
-    "https": {"protocol_whitelist": "http,https,tcp,tls,crypto,httpproxy"},
+    # no redirects: they would lead to hosts that nobody checked
+    "http": {"protocol_whitelist": "http,https,tcp,tls,crypto,httpproxy", "max_redirects": "0"},
+    "https": {"protocol_whitelist": "http,https,tcp,tls,crypto,httpproxy", "max_redirects": "0"},
     "file": {"protocol_whitelist": "file"},
 }
 REASONS: tuple[tuple[type[Exception], str], ...] = (

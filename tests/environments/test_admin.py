@@ -89,7 +89,8 @@ def test_pages_wear_the_colours_of_the_product(admin):
 @pytest.mark.parametrize("role", [Role.OPERATOR, Role.VIEWER])
 def test_admin_is_for_admins_only(client, role):
     client.force_login(UserFactory(role=role, is_staff=True))
-    assert client.get(reverse("admin:environments_camera_changelist")).status_code == 403
+    address = reverse("admin:environments_camera_changelist")
+    assert client.get(address)["Location"] == f"/admin/login/?next={address}"
 
 
 class TestEnvironmentAdmin:

@@ -11,6 +11,7 @@ from django.core.files.base import ContentFile
 from environments import services
 from environments.geometry import GeometryError
 from environments.models import CameraState, FloorPlan, Grant, PointPair, ZoneKind
+from environments.pictures import PictureRefused
 from environments.selectors import calibration_errors, calibration_model
 from tests.factories import (
     H_IMAGE_TO_WORLD,
@@ -314,7 +315,7 @@ class TestFloorPlan:
         assert storage.exists(str(second.image.name))
 
     def test_plan_must_be_a_picture(self):
-        with pytest.raises(services.PlanUnreadable, match=r"plan\.svg is no picture: use a PNG or JPEG file"):
+        with pytest.raises(PictureRefused, match="no picture that can be read: use a PNG, JPEG or WebP file"):
             services.floor_plan_set(
                 environment=EnvironmentFactory(),
                 image=ContentFile(b"<svg/>", name="plan.svg"),

@@ -8,17 +8,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SECRET = "a secret that is long enough for everybody, and for tests only"
+SECRETS = {
+    "SECRET_KEY": "a secret that is long enough for everybody, and for tests only",
+    "FIELD_ENCRYPTION_KEYS": "Zm9yIHRlc3RzIG9ubHksIHRoaXJ0eS10d28gYnl0ZXM=",
+}
 
 
 def check(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    env = {"PATH": os.environ["PATH"], "SPOTON_DATA": str(tmp_path), "SECRET_KEY": SECRET} | environment
+    env = {"PATH": os.environ["PATH"], "SPOTON_DATA": str(tmp_path), **SECRETS} | environment
     return subprocess.run(
         [sys.executable, "manage.py", "check"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60
     )
 
 
-def test_settings_from_nothing_but_a_secret_are_enough(tmp_path):
+def test_settings_from_nothing_but_secrets_are_enough(tmp_path):
     done = check(tmp_path)
     assert done.returncode == 0
     assert done.stdout == "System check identified no issues (0 silenced).\n"
@@ -28,6 +31,19 @@ def test_settings_from_nothing_but_a_secret_are_enough(tmp_path):
     ("environment", "message"),
     [
         ({"SECRET_KEY": ""}, "SECRET_KEY is not set: set it in the environment, or run 'make demo'"),
+        (
+            {"FIELD_ENCRYPTION_KEYS": ""},
+            "FIELD_ENCRYPTION_KEYS is not set: set it in the environment, or run",
+        ),
+        (
+            {"FIELD_ENCRYPTION_KEYS": "c2hvcnQ="},
+            "FIELD_ENCRYPTION_KEYS: expected keys of 32 bytes in URL-safe",
+        ),
+        (
+            {"FIELD_ENCRYPTION_KEYS": "non sense"},
+            "FIELD_ENCRYPTION_KEYS: expected keys of 32 bytes in URL-safe",
+        ),
+        ({"JWT_PRIVATE_KEY_FILE": "/no/such.pem"}, "JWT_PRIVATE_KEY_FILE: /no/such.pem cannot be read"),
         ({"DATABASE_URL": "mysql://a/b"}, "DATABASE_URL has an unknown scheme: use sqlite:///PATH"),
         ({"DATABASE_URL": "postgres://u:p@h:port/db"}, "DATABASE_URL cannot be read"),
         ({"SPOTON_SPOOL_MB": "0"}, "SPOTON_SPOOL_MB must be a number, 1 at least"),

@@ -104,8 +104,8 @@ def test_time_series_are_read_from_the_index(admin, name, index):
 @pytest.mark.parametrize("name", SERIES)
 def test_time_series_are_bounded_in_time(admin, name):
     for age in (timedelta(minutes=5), timedelta(minutes=50), timedelta(hours=20), timedelta(days=6)):
-        SERIES[name](time=NOW - age)
-    SERIES[name](time=NOW - timedelta(days=40))
+        SERIES[name](time=datetime.now(UTC) - age)
+    SERIES[name](time=datetime.now(UTC) - timedelta(days=40))
     counts = {
         last: len(rows_of(admin.get(page_of(name), {"last": last}))) for last in ("10m", "1d", "7d", "30d")
     }

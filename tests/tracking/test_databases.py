@@ -18,7 +18,8 @@ from django.core.management import call_command
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections, transaction
 from django.db.migrations.recorder import MigrationRecorder
 
-from accounts.models import User
+from accounts.models import AuditAction, AuditEntry, User
+from accounts.services import audit_write
 from environments.models import Camera, Environment
 from environments.services import calibration_set
 from tests.conftest import _database
@@ -322,3 +323,13 @@ def test_one_calibration_is_in_use_after_two_at_once(server):
     at_once(4, lambda index: calibration_set(camera=camera, h_image_to_world=H_IMAGE_TO_WORLD))
     assert camera.calibrations.count() == 4
     assert camera.calibrations.filter(is_active=True).count() == 1
+
+
+def test_audit_log_is_append_only(server):
+    with transaction.atomic():
+        audit_write(actor=None, action=AuditAction.VIEWED, kind="person", now=T0)
+        for change in (lambda rows: rows.update(kind="camera"), lambda rows: rows.delete()):
+            with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+                change(AuditEntry.objects.all())
+        assert AuditEntry.objects.get().kind == "person"
+        transaction.set_rollback(True)

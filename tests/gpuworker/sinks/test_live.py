@@ -276,6 +276,21 @@ def test_who_is_where_now_is_kept_for_a_few_seconds(viewer, make_sink):
     wait_for(lambda: viewer.texts("status"))
 
 
+def test_who_is_where_now_is_as_of_its_tick(viewer, make_sink):
+    sink = make_sink(clock=lambda: at(3))
+    key = live.now_key(ENVIRONMENT)
+
+    def kept(number):
+        sink.put(result(1 + number / 10, {7: 3}), [])
+        raw = viewer.redis.get(key)
+        return raw is not None and json.loads(raw)["at"] > live.isoformat(at(1))
+
+    numbers = iter(range(1, 10_000))
+    wait_for(lambda: kept(next(numbers)))
+    assert json.loads(viewer.redis.get(key))["people"][0]["person"] == 3
+    sink.close()
+
+
 def test_a_message_that_cannot_be_written_does_not_end_the_live_view(viewer, make_sink, caplog):
     sink = make_sink()
     sink.put(result(0, {7: 3}, x_m=float("nan")), [])

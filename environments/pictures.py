@@ -1,0 +1,75 @@
+"""Pictures from outside, made safe: read as what they are, within bounds, and written anew.
+
+Writing anew leaves out whatever else a file may hold: scripts or archives behind the picture, comments, places in EXIF.
+"""
+
+import io
+from dataclasses import dataclass
+from typing import IO, Any
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+MAX_BYTES = 20 * 1024 * 1024
+MAX_PIXELS = 50_000_000
+MAX_SIDE_PX = 16_384
+KINDS = {"PNG": ("PNG", ".png"), "JPEG": ("JPEG", ".jpg"), "WEBP": ("PNG", ".png")}  # format read: written as
+UNREADABLE = (
+    UnidentifiedImageError,
+    OSError,
+    ValueError,
+    SyntaxError,  # of a damaged PNG
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+
+
+class PictureRefused(ValueError):  # noqa: N818 - named for what is wrong
+    """A file that is no picture, or none that is taken; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class CleanPicture:
+    """A picture and nothing else.
+
+    Attributes:
+        suffix: ``.png`` or ``.jpg``.
+    """
+
+    content: bytes
+    suffix: str
+
+
+def picture_clean(file: IO[bytes]) -> CleanPicture:
+    """Read a picture and write it anew; the same picture gives the same bytes.
+
+    Raises:
+        PictureRefused: too large, of another type, or damaged.
+    """
+    file.seek(0)
+    content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise PictureRefused(f"the picture is larger than {MAX_BYTES // 1024**2} MiB: make it smaller")
+    try:
+        # by what it holds, whatever its name and type say; the size is known before anything is unpacked
+        picture: Any = Image.open(io.BytesIO(content), formats=list(KINDS))
+        if max(picture.size) > MAX_SIDE_PX or picture.width * picture.height > MAX_PIXELS:
+            raise PictureRefused(
+                f"the picture has {picture.width}x{picture.height} px: make it smaller than "
+                f"{MAX_PIXELS // 10**6} million pixels and {MAX_SIDE_PX} px a side"
+            )
+        return _written_anew(picture)
+    except PictureRefused:
+        raise
+    except UNREADABLE as error:
+        raise PictureRefused("this is no picture that can be read: use a PNG, JPEG or WebP file") from error
+
+
+def _written_anew(picture: Any) -> CleanPicture:
+    kind, suffix = KINDS[picture.format]
+    has_alpha = "A" in picture.getbands() or "transparency" in picture.info
+    upright = ImageOps.exif_transpose(picture)  # what EXIF says of it is left out
+    plain = upright.convert("RGBA" if has_alpha and kind == "PNG" else "RGB")
+    plain.info = {}
+    written = io.BytesIO()
+    plain.save(written, kind, **({"quality": 95} if kind == "JPEG" else {}))
+    return CleanPicture(written.getvalue(), suffix)

@@ -1,0 +1,34 @@
+"""Every address of the REST interface under ``/api/v1/``."""
+
+from django.urls import include, path
+from rest_framework.routers import DefaultRouter
+
+from accounts import api as accounts
+from environments import api as environments
+from tracking import api as tracking
+
+router = DefaultRouter()
+router.register("auth/keys", accounts.ApiKeyViewSet, "key")
+router.register("users", accounts.UserViewSet, "user")
+router.register("audit", accounts.AuditViewSet, "audit")
+router.register("environments", environments.EnvironmentViewSet, "environment")
+router.register("cameras", environments.CameraViewSet, "camera")
+router.register("cameras", tracking.CameraLookViewSet, "camera-look")
+router.register("zones", environments.ZoneViewSet, "zone")
+router.register("grants", environments.GrantViewSet, "grant")
+router.register("sessions", tracking.SessionViewSet, "session")
+router.register("persons", tracking.PersonViewSet, "person")
+router.register("tracks", tracking.TrackViewSet, "track")
+router.register("events", tracking.EventViewSet, "event")
+router.register("positions", tracking.PositionViewSet, "position")
+
+urlpatterns = [
+    path("auth/login/", accounts.LoginView.as_view(), name="auth-login"),
+    path("auth/refresh/", accounts.RefreshView.as_view(), name="auth-refresh"),
+    path("auth/logout/", accounts.LogoutView.as_view(), name="auth-logout"),
+    path("auth/me/", accounts.MeView.as_view(), name="auth-me"),
+    path("auth/password/", accounts.PasswordView.as_view(), name="auth-password"),
+    path("environments/<slug:slug>/layout/", tracking.LayoutView.as_view(), name="environment-layout"),
+    path("system/", tracking.SystemView.as_view(), name="system"),
+    path("", include(router.urls)),
+]

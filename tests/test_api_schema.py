@@ -1,0 +1,81 @@
+"""The REST interface does what its description says, whatever is sent to it."""
+
+import os
+
+import pytest
+import schemathesis
+from celery import current_app
+from django.core.signals import request_finished, request_started
+from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections
+from drf_spectacular.generators import SchemaGenerator
+from hypothesis import HealthCheck, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from accounts.models import Role
+from tests.factories import (
+    CalibrationFactory,
+    CameraFactory,
+    EnvironmentFactory,
+    GrantFactory,
+    TrackEventFactory,
+    TrackFactory,
+    TrackPointFactory,
+    ZoneFactory,
+)
+from tests.roles import client_with, roles_ensure
+from tracking import snapshots
+
+EXAMPLES = int(os.environ.get("SPOTON_API_EXAMPLES", "5"))  # of each operation
+pytestmark = pytest.mark.slow
+ENTRANCES = r"/api/v1/auth/(login|refresh|logout|password)/"
+
+# which environments, cameras and time zones there are, and which points make an area, no description can say
+BEYOND_A_DESCRIPTION = [positive_data_acceptance]
+
+description = schemathesis.openapi.from_dict(SchemaGenerator().get_schema(request=None, public=True))
+description.app = get_wsgi_application()
+
+
+@pytest.fixture
+def _one_connection():
+    """Keep requests from closing the connection that holds the test's transaction, as Django's client does."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+@pytest.fixture
+def headers(db, _one_connection, settings, tmp_path, redis_url, monkeypatch):
+    """Give the headers of an Admin, in a system with a bit of everything."""
+    roles_ensure()
+    settings.MEDIA_ROOT = tmp_path
+    settings.REDIS_URL = redis_url
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+    monkeypatch.setattr(snapshots.snapshot_take, "__kwdefaults__", {"wait_s": 0.01})
+    monkeypatch.setattr(current_app, "send_task", lambda *_: None)
+    settings.ALLOWED_HOSTS = ["*"]
+    rates = {"user": "1000000/min", "login": "1000000/min"}
+    settings.REST_FRAMEWORK = settings.REST_FRAMEWORK | {"DEFAULT_THROTTLE_RATES": rates}
+    place = EnvironmentFactory.create(slug="plaza")
+    CalibrationFactory.create(camera=CameraFactory.create(environment=place))
+    ZoneFactory.create(environment=place)
+    GrantFactory.create(environment=place)
+    track = TrackFactory.create(session__environment=place)
+    TrackPointFactory.create(track=track)
+    TrackEventFactory.create(environment=place, person=track.person, track=track)
+    return {"Authorization": f"Bearer {client_with(Role.ADMIN).pair.access}"}
+
+
+@description.exclude(path_regex=ENTRANCES).parametrize()
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+def test_every_operation_answers_as_described(case, headers):
+    case.call_and_validate(headers=headers, excluded_checks=BEYOND_A_DESCRIPTION)
+
+
+@description.include(path_regex=ENTRANCES).parametrize()
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+def test_every_entrance_answers_as_described(case, headers):
+    case.call_and_validate(excluded_checks=BEYOND_A_DESCRIPTION)

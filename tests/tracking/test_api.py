@@ -1,0 +1,540 @@
+"""Sessions, persons, tracks, events, positions and the state of things over REST."""
+
+import asyncio
+import csv
+import io
+import json
+import threading
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import polars
+import pytest
+from celery import current_app
+from channels.layers import get_channel_layer
+from django.conf import settings as django_settings
+from redis import Redis
+from rest_framework.serializers import CharField
+
+from accounts.models import Role
+from accounts.rest.models import IdempotentAnswer
+from accounts.rest.renderers import CSVRenderer
+from accounts.rest.tasks import idempotent_answers_expire
+from gpuworker.tasks import camera_probe
+from tests.factories import (
+    T0,
+    CameraFactory,
+    EnvironmentFactory,
+    GrantFactory,
+    PersonFactory,
+    TrackEventFactory,
+    TrackFactory,
+    TrackingSessionFactory,
+    TrackPointFactory,
+    UserFactory,
+    ZoneFactory,
+)
+from tests.roles import client_of, client_with, roles_ensure
+from tracking import live, snapshots
+from tracking.choices import DesiredState, EventKind
+from tracking.models import TrackingSession
+
+pytestmark = pytest.mark.django_db
+RANGE = {"since": "2026-05-04T11:00:00Z", "until": "2026-05-04T13:00:00Z"}
+
+
+@pytest.fixture(autouse=True)
+def _surroundings(settings, redis_url):
+    roles_ensure()
+    settings.REDIS_URL = redis_url
+    with Redis.from_url(redis_url) as client:
+        client.flushall()
+
+
+@pytest.fixture
+def plaza():
+    return EnvironmentFactory.create(slug="plaza")
+
+
+@pytest.fixture
+def admin():
+    return client_with(Role.ADMIN)
+
+
+@pytest.fixture
+def viewer(plaza):
+    return client_of(GrantFactory.create(environment=plaza).user)
+
+
+@pytest.fixture
+def operator(plaza):
+    user = UserFactory.create(role=Role.OPERATOR)
+    GrantFactory.create(environment=plaza, user=user)
+    return client_of(user)
+
+
+@pytest.fixture
+def track(plaza):
+    """Give a track of ten seconds of person 7, a point a second."""
+    session = TrackingSessionFactory.create(environment=plaza)
+    person = PersonFactory.create(environment=plaza, number=7)
+    track = TrackFactory.create(session=session, person=person)
+    for second in range(10):
+        TrackPointFactory.create(track=track, time=T0 + timedelta(seconds=second), x_m=float(second))
+    return track
+
+
+# --- sessions ---
+
+
+def test_operator_steers_a_session(operator, plaza):
+    made = operator.post("/api/v1/sessions/", {"environment": "plaza"})
+    assert made.status_code == 201
+    assert (made.json()["desired_state"], made.json()["is_held"]) == ("running", False)
+    address = f"/api/v1/sessions/{made.json()['id']}"
+    states = [
+        operator.post(f"{address}/{verb}/").json()["desired_state"] for verb in ("pause", "resume", "stop")
+    ]
+    assert states == ["paused", "running", "stopped"]
+    assert operator.post(f"{address}/resume/").status_code == 409
+    successor = operator.post(f"{address}/start/").json()
+    assert successor["id"] != made.json()["id"]
+    assert operator.post(f"{address}/start/").json()["error"]["code"] == "session_open"
+
+
+def test_session_is_asked_for_once(operator, plaza):
+    TrackingSessionFactory.create(environment=plaza)
+    response = operator.post("/api/v1/sessions/", {"environment": "plaza"})
+    assert (response.status_code, response.json()["error"]["code"]) == (409, "session_open")
+
+
+def test_job_that_is_asked_for_again_with_its_key_is_started_once(operator, plaza):
+    def ask(key, body=None):
+        return operator.post("/api/v1/sessions/", body or {"environment": "plaza"}, HTTP_IDEMPOTENCY_KEY=key)
+
+    first, again = ask("k1"), ask("k1")
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == first.json()
+    assert (first.get("Idempotency-Replayed"), again["Idempotency-Replayed"]) == (None, "true")
+    assert ask("k1", {"environment": "yard"}).json()["error"]["code"] == "idempotency_key_reused"
+    assert ask("k2").json()["error"]["code"] == "session_open"
+    assert ask("k2").json()["error"]["code"] == "session_open"  # what failed is tried again
+    assert [ask(key).status_code for key in ("", "x" * 65, "a b")] == [400, 400, 400]
+    assert TrackingSession.objects.count() == 1
+
+
+def test_keys_are_each_users_own(operator, admin, plaza):
+    body = {"environment": "plaza"}
+    operator.post("/api/v1/sessions/", body, HTTP_IDEMPOTENCY_KEY="k")
+    assert admin.post("/api/v1/sessions/", body, HTTP_IDEMPOTENCY_KEY="k").status_code == 409
+
+
+def test_answers_are_forgotten_after_a_day(operator, plaza):
+    operator.post("/api/v1/sessions/", {"environment": "plaza"}, HTTP_IDEMPOTENCY_KEY="k")
+    assert idempotent_answers_expire() == 0
+    IdempotentAnswer.objects.update(created_at=T0)
+    assert idempotent_answers_expire() == 1
+
+
+def test_viewer_looks_at_sessions_and_steers_none(viewer, plaza):
+    session = TrackingSessionFactory.create(environment=plaza)
+    assert viewer.get(f"/api/v1/sessions/{session.pk}/").status_code == 200
+    assert viewer.post("/api/v1/sessions/", {"environment": "plaza"}).status_code == 403
+    assert viewer.post(f"/api/v1/sessions/{session.pk}/stop/").status_code == 403
+    session.refresh_from_db()
+    assert session.desired_state == DesiredState.RUNNING
+
+
+def test_sessions_of_other_places_are_invisible(operator):
+    session = TrackingSessionFactory.create()
+    assert operator.post(f"/api/v1/sessions/{session.pk}/stop/").status_code == 404
+    body = {"environment": session.environment.slug}
+    assert operator.post("/api/v1/sessions/", body).status_code == 400
+    assert TrackingSession.objects.get().desired_state == DesiredState.RUNNING
+
+
+# --- persons, tracks, events ---
+
+
+def test_persons_are_narrowed_by_place_number_and_time(viewer, plaza):
+    seven = PersonFactory.create(environment=plaza, number=7)
+    PersonFactory.create(number=7)
+    late = PersonFactory.create(
+        environment=plaza,
+        number=8,
+        first_seen_at=T0 + timedelta(hours=2),
+        last_seen_at=T0 + timedelta(hours=3),
+    )
+
+    def numbers(**query):
+        return [p["number"] for p in viewer.get("/api/v1/persons/", query).json()["results"]]
+
+    assert numbers() == [8, 7]
+    assert numbers(ordering="number") == [7, 8]
+    assert numbers(number=7) == [7]
+    assert numbers(since=late.first_seen_at.isoformat()) == [8]
+    assert numbers(until=late.first_seen_at.isoformat()) == [7]
+    shown = viewer.get(f"/api/v1/persons/{seven.pk}/").json()
+    assert shown == {
+        "id": str(seven.pk),
+        "environment": "plaza",
+        "number": 7,
+        "first_seen_at": "2026-05-04T12:00:00Z",
+        "last_seen_at": "2026-05-04T12:01:00Z",
+    }
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"environment": "nowhere"},
+        {"number": "x"},
+        {"number": "-1"},
+        {"number": str(2**70)},
+        {"since": "yesterday"},
+        {"since": "9999-99-99T00:00:00Z"},
+    ],
+)
+def test_narrowing_by_nonsense_is_refused(viewer, query):
+    response = viewer.get("/api/v1/persons/", query)
+    assert (response.status_code, list(response.json()["error"]["fields"])) == (400, list(query))
+
+
+def test_place_that_is_not_granted_is_as_if_it_were_not_there(viewer):
+    hidden = PersonFactory.create(environment=EnvironmentFactory.create(slug="hidden"))
+    real = viewer.get("/api/v1/persons/", {"environment": "hidden"})
+    none = viewer.get("/api/v1/persons/", {"environment": "nowhere"})
+    assert (real.status_code, real.content) == (none.status_code, none.content)
+    assert viewer.get(f"/api/v1/persons/{hidden.pk}/").status_code == 404
+    assert viewer.get(f"/api/v1/persons/{hidden.pk}/journey/").status_code == 404
+    assert viewer.get("/api/v1/positions/", {"environment": "hidden"}).status_code == 404
+    assert viewer.get("/api/v1/positions/history/", {"environment": "hidden"}).status_code == 404
+
+
+def test_tracks_are_narrowed_by_person(viewer, track):
+    TrackFactory.create()
+    (shown,) = viewer.get("/api/v1/tracks/").json()["results"]
+    assert (shown["id"], shown["person"], shown["environment"]) == (track.pk, 7, "plaza")
+    assert viewer.get("/api/v1/tracks/", {"person": 8}).json()["count"] == 0
+    assert viewer.get("/api/v1/tracks/", {"person_id": str(track.person_id)}).json()["count"] == 1
+    assert viewer.get(f"/api/v1/tracks/{track.pk}/").json() == shown
+
+
+def test_events_come_in_pages_that_begin_where_the_last_one_ended(viewer, plaza):
+    for second in range(5):
+        TrackEventFactory.create(environment=plaza, time=T0 + timedelta(seconds=second))
+    TrackEventFactory.create()
+    first = viewer.get("/api/v1/events/", {"page_size": 3}).json()
+    assert (first["count"], first["previous"]) == (5, None)
+    TrackEventFactory.create(environment=plaza, time=T0 + timedelta(seconds=9))
+    second = viewer.get(first["next"]).json()
+    at = [event["at"] for event in first["results"] + second["results"]]
+    assert at == [f"2026-05-04T12:00:0{second}Z" for second in (4, 3, 2, 1, 0)]
+    assert second["next"] is None
+
+
+def test_events_are_shown_as_live_and_narrowed(viewer, plaza):
+    person = PersonFactory.create(environment=plaza, number=7)
+    zone = ZoneFactory.create(environment=plaza, key="door")
+    TrackEventFactory.create(
+        environment=plaza, kind=EventKind.ZONE_ENTER, person=person, zone=zone, payload={"count": 2}
+    )
+    TrackEventFactory.create(environment=plaza, kind=EventKind.CAMERA_ONLINE)
+    (event,) = viewer.get("/api/v1/events/", {"zone": "door", "kind": "zone_enter", "person": 7}).json()[
+        "results"
+    ]
+    assert (event["person"], event["zone"], event["camera"], event["payload"]) == (
+        7,
+        "door",
+        None,
+        {"count": 2},
+    )
+    assert viewer.get(f"/api/v1/events/{event['id']}/").json() == event
+    several = viewer.get("/api/v1/events/?kind=zone_enter&kind=camera_online").json()
+    assert several["count"] == 2
+    assert viewer.get("/api/v1/events/", {"kind": "dance"}).status_code == 400
+
+
+# --- positions ---
+
+
+def say_now(environment, people, at=None):
+    value = live.now(at=at or datetime.now(UTC), people=people, cameras_up=1)
+
+    with Redis.from_url(django_settings.REDIS_URL) as client:
+        client.set(live.now_key(environment.pk), value, ex=live.NOW_TTL_S)
+
+
+SOMEBODY = {
+    "person": 7,
+    "track": 70,
+    "x_m": 1.5,
+    "y_m": 2.5,
+    "vx_mps": 0.0,
+    "vy_mps": 0.0,
+    "std_m": 0.1,
+    "cameras": ["c1"],
+}
+
+
+def test_live_positions_are_what_the_worker_says(viewer, plaza):
+    say_now(plaza, [SOMEBODY], at=T0)
+    answer = viewer.get("/api/v1/positions/", {"environment": "plaza"}).json()
+    assert answer["results"] == [
+        {"environment": "plaza", "at": "2026-05-04T12:00:00Z", "is_stale": False, "people": [SOMEBODY]}
+    ]
+    assert viewer.get("/api/v1/positions/").json() == answer
+
+
+def test_silence_gives_what_was_stored_last_and_says_so(viewer, plaza, track):
+    other = TrackFactory.create(session=track.session, person__number=8)
+    TrackPointFactory.create(track=other, time=T0)  # gone long before
+    (answer,) = viewer.get("/api/v1/positions/").json()["results"]
+    assert (answer["is_stale"], answer["at"]) == (True, "2026-05-04T12:00:09Z")
+    assert [(p["person"], p["x_m"], p["std_m"], p["cameras"]) for p in answer["people"]] == [
+        (7, 9.0, 0.2, ["c1", "c2"])
+    ]
+
+
+def test_place_where_nobody_was_ever_seen_is_empty(viewer, plaza):
+    (answer,) = viewer.get("/api/v1/positions/").json()["results"]
+    assert answer == {"environment": "plaza", "at": None, "is_stale": True, "people": []}
+
+
+def test_redis_away_gives_what_was_stored(viewer, track, settings):
+    settings.REDIS_URL = "unix:///nowhere/redis.sock"
+    (answer,) = viewer.get("/api/v1/positions/").json()["results"]
+    assert (answer["is_stale"], len(answer["people"])) == (True, 1)
+
+
+@pytest.mark.parametrize("max_points", [1, 3, 9, 10, 1000])
+def test_history_is_thinned_to_what_is_asked(viewer, track, max_points):
+    query = RANGE | {"environment": "plaza", "max_points": max_points}
+    answer = viewer.get("/api/v1/positions/history/", query).json()
+    x_m = [point["x_m"] for point in answer["results"]]
+    assert answer["seen"] == 10
+    assert x_m[0] == 0.0
+    assert len(x_m) <= max_points
+    assert len({b - a for a, b in pairwise(x_m)}) <= 1
+    assert viewer.get(f"/api/v1/persons/{track.person_id}/journey/", query).json() == answer
+
+
+def test_history_is_narrowed_by_time_and_person(viewer, track):
+    query = {"environment": "plaza", "since": "2026-05-04T12:00:02Z", "until": "2026-05-04T12:00:05Z"}
+    answer = viewer.get("/api/v1/positions/history/", query).json()
+    assert [point["at"][17:19] for point in answer["results"]] == ["02", "03", "04"]
+    assert viewer.get("/api/v1/positions/history/", query | {"person": 8}).json()["seen"] == 0
+    assert viewer.get("/api/v1/positions/history/", query | {"person": 7}).json()["seen"] == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"max_points": 0}, "max_points"),
+        ({"max_points": "x"}, "max_points"),
+        ({"since": "2026-05-04T14:00:00Z"}, "since"),
+        ({"since": "2020-05-04T14:00:00Z"}, "since"),
+        ({"since": "1"}, "since"),
+        ({"environment": "a b"}, "environment"),
+        ({"person": 2**60}, "person"),
+    ],
+)
+def test_history_of_nonsense_is_refused(viewer, change, field):
+    query = RANGE | {"environment": "plaza"} | change
+    response = viewer.get("/api/v1/positions/history/", query)
+    assert (response.status_code, list(response.json()["error"]["fields"])) == (400, [field])
+
+
+def test_history_needs_a_place(viewer):
+    assert viewer.get("/api/v1/positions/history/", RANGE).status_code == 400
+    early = viewer.get(
+        "/api/v1/positions/history/", {"environment": "plaza", "until": "0001-01-01T00:00:00Z"}
+    )
+    assert early.status_code == 400
+
+
+# --- rows as files ---
+
+
+def test_history_as_csv_lines_and_arrow_says_the_same(viewer, track):
+    address = "/api/v1/positions/history/"
+    query = RANGE | {"environment": "plaza"}
+    rows = viewer.get(address, query).json()["results"]
+
+    table = viewer.get(address, query, HTTP_ACCEPT="text/csv")
+    assert table["Content-Type"] == "text/csv; charset=utf-8"
+    listed = list(csv.DictReader(io.StringIO(table.content.decode())))
+    assert [(row["at"], float(row["x_m"]), json.loads(row["cameras"])) for row in listed] == [
+        (row["at"], row["x_m"], row["cameras"]) for row in rows
+    ]
+
+    lines = viewer.get(address, query, HTTP_ACCEPT="application/x-ndjson")
+    assert [json.loads(line) for line in lines.content.splitlines()] == rows
+
+    arrow = viewer.get(address, query | {"format": "arrow"})
+    assert arrow["Content-Type"] == "application/vnd.apache.arrow.stream"
+    frame = polars.read_ipc_stream(io.BytesIO(arrow.content))
+    assert frame["at"].to_list() == [datetime.fromisoformat(row["at"]) for row in rows]
+    assert frame["x_m"].to_list() == [row["x_m"] for row in rows]
+    assert frame["person"].to_list() == [7] * 10
+    assert frame.columns == list(rows[0])
+
+
+def test_events_as_arrow_keep_what_is_not_there(viewer, plaza):
+    TrackEventFactory.create(environment=plaza, payload={"message": "=1+1"})
+    arrow = viewer.get("/api/v1/events/", HTTP_ACCEPT="application/vnd.apache.arrow.stream")
+    frame = polars.read_ipc_stream(io.BytesIO(arrow.content))
+    assert (frame["person"].to_list(), frame["zone"].to_list(), frame["x_m"].to_list()) == (
+        [None],
+        [None],
+        [None],
+    )
+    assert json.loads(frame["payload"][0]) == {"message": "=1+1"}
+
+
+def test_files_without_rows_have_their_columns(viewer, plaza):
+    table = viewer.get("/api/v1/events/", {"format": "csv"})
+    assert table.content.decode().strip().split(",")[:3] == ["id", "at", "environment"]
+    arrow = viewer.get("/api/v1/events/", {"format": "arrow"})
+    assert polars.read_ipc_stream(io.BytesIO(arrow.content)).height == 0
+    assert viewer.get("/api/v1/events/", {"format": "ndjson"}).content == b""
+
+
+def test_errors_are_json_whatever_was_asked(viewer):
+    response = viewer.get("/api/v1/events/", {"format": "csv", "kind": "dance"})
+    assert (response.status_code, response["Content-Type"]) == (400, "application/json")
+    assert list(response.json()["error"]["fields"]) == ["kind"]
+
+
+def test_files_name_the_next_page_in_a_header(viewer, plaza):
+    for second in range(3):
+        TrackEventFactory.create(environment=plaza, time=T0 + timedelta(seconds=second))
+    response = viewer.get("/api/v1/events/", {"format": "ndjson", "page_size": 2})
+    address = response["Link"].split(">")[0].removeprefix("<")
+    assert len(response.content.splitlines()) == 2
+    assert len(viewer.get(address).content.splitlines()) == 1
+
+
+def test_formulas_in_names_are_no_formulas_in_a_spreadsheet():
+
+    written = CSVRenderer().write(
+        [{"name": "=HYPERLINK()"}, {"name": "-1"}, {"name": 1}], {"name": CharField()}
+    )
+    assert written == b"name\r\n'=HYPERLINK()\r\n'-1\r\n1\r\n"
+
+
+# --- the state of things ---
+
+
+def test_operator_sees_how_their_places_are_doing(operator, plaza):
+    TrackingSessionFactory.create(environment=plaza)
+    CameraFactory.create(environment=plaza, key="c1", state="online")
+    TrackingSessionFactory.create()
+    said = operator.get("/api/v1/system/").json()
+    assert (said["database"], said["redis"]) == (True, True)
+    (place,) = said["environments"]
+    assert (place["environment"], place["session"]["actual_state"]) == ("plaza", "waiting")
+    assert place["cameras"] == [{"id": "c1", "state": "online", "message": ""}]
+
+
+def test_state_of_things_is_not_for_viewers(viewer):
+    assert viewer.get("/api/v1/system/").status_code == 403
+
+
+# --- how much it takes ---
+
+
+@pytest.mark.parametrize("address", ["sessions", "persons", "tracks", "events", "positions", "system"])
+def test_lists_take_few_queries_however_long_they_are(address, admin, django_assert_max_num_queries):
+    for _ in range(8):
+        track = TrackFactory.create()
+        TrackPointFactory.create(track=track)
+        TrackEventFactory.create(environment=track.session.environment, person=track.person)
+        CameraFactory.create(environment=track.session.environment)
+    with django_assert_max_num_queries(5):
+        response = admin.get(f"/api/v1/{address}/")
+        assert len(response.json()["environments" if address == "system" else "results"]) == 8
+
+
+# --- what a camera sees ---
+
+
+@pytest.fixture
+def camera(plaza):
+    return CameraFactory.create(
+        environment=plaza, key="c1", source_url="sim://plaza/c1", width=960, height=540
+    )
+
+
+@pytest.fixture
+def publishing(settings, redis_url, plaza):
+    """Publish frames of camera c1, as a worker does, to whoever asks for them."""
+    layer = {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [redis_url]}}
+    settings.CHANNEL_LAYERS = {"default": layer}
+    over = threading.Event()
+
+    async def publish():
+        head: dict[str, Any] = {"camera": "c1", "width": 4, "height": 3, "tier": "high", "boxes": []}
+        at = datetime.now(UTC)
+        while not over.is_set():
+            header = live.frame_header(seq=1, captured_at=T0, published_at=at, **head)
+            frame = live.layer_frame(live.pack_frame(header, b"\xff\xd8 a picture"))
+            await get_channel_layer().group_send(live.frames_group(plaza.pk, "c1", "high"), frame)
+            await asyncio.sleep(0.05)
+
+    thread = threading.Thread(target=lambda: asyncio.run(publish()))
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+
+
+def test_snapshot_is_the_next_picture(viewer, plaza, camera, publishing):
+    response = viewer.get(f"/api/v1/cameras/{camera.pk}/snapshot/")
+    assert (response.status_code, response.content) == (200, b"\xff\xd8 a picture")
+    assert (response["Content-Type"], response["X-Captured-At"]) == ("image/jpeg", "2026-05-04T12:00:00.000Z")
+    with Redis.from_url(django_settings.REDIS_URL) as client:
+        assert client.exists(live.demand_key(plaza.pk, "c1", "high"))
+
+
+@pytest.mark.parametrize("url", ["", "unix:///nowhere/redis.sock"], ids=["nobody publishes", "Redis is away"])
+def test_camera_without_a_picture_says_so(viewer, camera, settings, redis_url, monkeypatch, url):
+    monkeypatch.setattr(snapshots.snapshot_take, "__kwdefaults__", {"wait_s": 0.2})
+    layer = {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [url or redis_url]},
+    }
+    settings.CHANNEL_LAYERS = {"default": layer}
+    settings.REDIS_URL = url or redis_url
+    response = viewer.get(f"/api/v1/cameras/{camera.pk}/snapshot/")
+    assert (response.status_code, response.json()["error"]["code"]) == (409, "no_picture")
+
+
+def test_probe_opens_the_address_and_tells_what_it_gives(
+    admin, viewer, camera, settings, django_capture_on_commit_callbacks, monkeypatch
+):
+    sent = []
+    monkeypatch.setattr(current_app, "send_task", lambda name, args: sent.append((name, *args)))
+    address = f"/api/v1/cameras/{camera.pk}/probe/"
+    assert viewer.get(address).status_code == 404
+    with django_capture_on_commit_callbacks(execute=True):
+        started = admin.post(address)
+    assert (started.status_code, started.json()["state"]) == (202, "pending")
+    assert sent == [("gpuworker.tasks.camera_probe", camera.pk)]
+    assert camera_probe.name == sent[0][0]
+
+    camera_probe(camera.pk)
+    found = viewer.get(address).json()
+    assert (found["state"], found["width"], found["height"]) == ("done", 640, 360)
+    assert found["message"] == "its pictures are 640x360 px, not 960x540"
+
+
+def test_probe_of_a_bad_address_says_what_is_wrong_without_its_secrets(admin, camera):
+    type(camera).objects.filter(pk=camera.pk).update(source_url="rtsp://u:s3cret@127.0.0.1:1/s")
+    camera_probe(camera.pk)
+    found = admin.get(f"/api/v1/cameras/{camera.pk}/probe/").json()
+    assert found["state"] == "failed"
+    assert "127.0.0.1" in found["message"]
+    assert "s3cret" not in found["message"]
+    camera_probe(camera.pk + 1)  # gone meanwhile

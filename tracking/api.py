@@ -1,0 +1,381 @@
+"""Sessions, persons, tracks, events, positions and the state of things over REST."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from importlib.metadata import version
+from typing import Any, cast
+
+from celery import current_app
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import Http404, HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import mixins, serializers, status
+from rest_framework.decorators import action
+from rest_framework.generics import GenericAPIView, get_object_or_404
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet, ReadOnlyModelViewSet
+
+from accounts.auditing import Audited
+from accounts.models import User
+from accounts.permissions import RolePermission
+from accounts.rest.errors import Conflict
+from accounts.rest.idempotency import PARAMETER, idempotent
+from accounts.rest.pagination import TimePages
+from accounts.rest.renderers import AS_FILES
+from environments.api import InVisiblePlaces
+from environments.models import Camera, Environment
+from environments.selectors import environments_visible_to
+from tracking import selectors, services
+from tracking.choices import DesiredState
+from tracking.filters import EventFilter, PersonFilter, SessionFilter, TrackFilter
+from tracking.models import Person, Track, TrackEvent, TrackingSession, TrackPoint
+from tracking.positions import Thinned, points_thinned, presences
+from tracking.serializers import (
+    EventSerializer,
+    LayoutSerializer,
+    PersonSerializer,
+    PointSerializer,
+    PresenceSerializer,
+    ProbeSerializer,
+    SessionSerializer,
+    SystemSerializer,
+    ThinnedSerializer,
+    TrackSerializer,
+)
+from tracking.snapshots import NoPicture, probe_note, probe_read, snapshot_take
+
+MAX_POINTS = 10_000
+LONGEST_RANGE = timedelta(days=366)
+DEFAULT_RANGE = timedelta(hours=1)
+
+
+class RangeSerializer(serializers.Serializer):
+    """Reads a time range, and to how many points it is to be thinned."""
+
+    since = serializers.DateTimeField(required=False, help_text="default: an hour before `until`")
+    until = serializers.DateTimeField(required=False, help_text="default: now")
+    max_points = serializers.IntegerField(min_value=1, max_value=MAX_POINTS, default=1000)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Fill in what is not given, and bound the range."""
+        attrs.setdefault("until", timezone.now())
+        try:
+            attrs.setdefault("since", attrs["until"] - DEFAULT_RANGE)
+            length = attrs["until"] - attrs["since"]
+        except OverflowError as error:
+            raise serializers.ValidationError({"until": [_("It is out of range.")]}) from error
+        if not timedelta(0) <= length <= LONGEST_RANGE:
+            raise serializers.ValidationError(
+                {"since": [_("Give a time before `until`, by a year at most.")]}
+            )
+        return attrs
+
+
+class PlaceRangeSerializer(RangeSerializer):
+    """Reads a place and a time range."""
+
+    environment = serializers.SlugField(help_text="short name of an environment")
+    person = serializers.IntegerField(min_value=1, max_value=2**53, required=False, help_text="number")
+
+
+class PlaceSerializer(serializers.Serializer):
+    """Reads a place, where one is named."""
+
+    environment = serializers.SlugField(
+        required=False, help_text="short name of an environment; default: all"
+    )
+
+
+class RowsAsFiles:
+    """Answers rows as JSON, CSV, lines of JSON or Arrow, as the client accepts or ``format=`` says."""
+
+    renderer_classes: Sequence[Any] = AS_FILES
+
+
+class SessionViewSet(
+    Audited,
+    InVisiblePlaces,
+    mixins.ListModelMixin,
+    mixins.RetrieveModelMixin,
+    GenericViewSet,
+):
+    """Tracking sessions: what is asked of them, and what they do."""
+
+    queryset = TrackingSession.objects.select_related("environment").order_by("-created_at", "-pk")
+    serializer_class = SessionSerializer
+    filterset_class = SessionFilter
+    ordering_fields = ["created_at", "started_at", "stopped_at"]
+    lookup_value_regex = "[0-9]+"
+    needs = {
+        "start": "tracking.add_trackingsession",
+        "stop": "tracking.change_trackingsession",
+        "pause": "tracking.change_trackingsession",
+        "resume": "tracking.change_trackingsession",
+    }
+    audit_reads = ()
+
+    @extend_schema(parameters=[PARAMETER])
+    @idempotent
+    def create(self, request: Request) -> Response:
+        """Ask for an environment to be tracked."""
+        reading = self.get_serializer(data=request.data)
+        reading.is_valid(raise_exception=True)
+        session = _start(reading.validated_data["environment"])
+        return Response(self.get_serializer(session).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(request=None, responses=SessionSerializer, parameters=[PARAMETER])
+    @action(detail=True, methods=["post"])
+    @idempotent
+    def start(self, request: Request, pk: str) -> Response:
+        """Ask a session to run; one that was stopped gets a successor, which is answered."""
+        session = self.get_object()
+        if session.desired_state == DesiredState.STOPPED:
+            return self._shown(_start(session.environment))
+        return self._ask(session, DesiredState.RUNNING)
+
+    @extend_schema(request=None, responses=SessionSerializer)
+    @action(detail=True, methods=["post"])
+    def stop(self, request: Request, pk: str) -> Response:
+        """Ask a session to stop."""
+        return self._ask(self.get_object(), DesiredState.STOPPED)
+
+    @extend_schema(request=None, responses=SessionSerializer)
+    @action(detail=True, methods=["post"])
+    def pause(self, request: Request, pk: str) -> Response:
+        """Ask a session to pause."""
+        return self._ask_open(DesiredState.PAUSED)
+
+    @extend_schema(request=None, responses=SessionSerializer)
+    @action(detail=True, methods=["post"])
+    def resume(self, request: Request, pk: str) -> Response:
+        """Ask a session to go on."""
+        return self._ask_open(DesiredState.RUNNING)
+
+    def _ask_open(self, state: DesiredState) -> Response:
+        session = self.get_object()
+        if session.desired_state == DesiredState.STOPPED:
+            raise Conflict(_("This session was stopped: start it."))
+        return self._ask(session, state)
+
+    def _ask(self, session: TrackingSession, state: DesiredState) -> Response:
+        services.session_ask(session=session, desired_state=state, now=timezone.now())
+        return self._shown(session)
+
+    def _shown(self, session: TrackingSession) -> Response:
+        return Response(self.get_serializer(session).data)
+
+
+class PersonViewSet(Audited, InVisiblePlaces, ReadOnlyModelViewSet):
+    """Persons, last seen first."""
+
+    queryset = Person.objects.select_related("environment")
+    serializer_class = PersonSerializer
+    filterset_class = PersonFilter
+    pagination_class = TimePages
+    ordering = ["-last_seen_at"]
+    ordering_fields = ["last_seen_at", "first_seen_at", "number"]
+    lookup_value_regex = "[0-9a-fA-F-]{32,36}"
+    needs = {"journey": "tracking.view_trackpoint"}
+    audit_reads = ("retrieve", "journey")
+
+    @extend_schema(parameters=[RangeSerializer], responses=ThinnedSerializer, filters=False)
+    @action(
+        detail=True,
+        methods=["get"],
+        renderer_classes=AS_FILES,
+        pagination_class=None,
+        serializer_class=PointSerializer,
+    )
+    def journey(self, request: Request, pk: str) -> Response:
+        """Say where the person was, track by track."""
+        person = self.get_object()
+        wanted = _read(RangeSerializer, request)
+        points = TrackPoint.objects.filter(track__person=person)
+        return _thinned_answer(points, wanted)
+
+
+class TrackViewSet(Audited, InVisiblePlaces, RowsAsFiles, ReadOnlyModelViewSet):
+    """Tracks: unbroken stays on the floor, newest first."""
+
+    place = "session__environment"
+    queryset = Track.objects.select_related("person__environment")
+    serializer_class = TrackSerializer
+    filterset_class = TrackFilter
+    pagination_class = TimePages
+    ordering = ["-started_at"]
+    ordering_fields = ["started_at", "ended_at"]
+    lookup_value_regex = "[0-9]+"
+
+
+class EventViewSet(Audited, InVisiblePlaces, RowsAsFiles, ReadOnlyModelViewSet):
+    """What happened, newest first."""
+
+    queryset = TrackEvent.objects.select_related("environment", "person", "zone", "camera")
+    serializer_class = EventSerializer
+    filterset_class = EventFilter
+    pagination_class = TimePages
+    ordering = ["-time"]
+    ordering_fields = ["time"]
+    lookup_value_regex = "[0-9a-fA-F-]{32,36}"
+
+
+class PositionViewSet(Audited, GenericViewSet):
+    """Where people are, and where they were."""
+
+    queryset = TrackPoint.objects.none()
+    serializer_class = PresenceSerializer
+    filter_backends = []
+    needs = {"history": "tracking.view_trackpoint"}
+    audit_kind = "positions"
+    audit_reads = ("history",)
+
+    @extend_schema(parameters=[PlaceSerializer], responses=PresenceSerializer(many=True))
+    def list(self, request: Request) -> Response:
+        """Say who is where now; where nothing is heard, what was stored last, and that it is stale."""
+        environments = environments_visible_to(user=cast(User, request.user)).order_by("name", "pk")
+        slug = _read(PlaceSerializer, request).get("environment")
+        if slug is not None:
+            here = [get_object_or_404(environments, slug=slug)]
+            return Response({"count": 1, "next": None, "previous": None, "results": _shown(here)})
+        page = cast(list[Environment], self.paginate_queryset(environments))
+        return self.get_paginated_response(_shown(page))
+
+    @extend_schema(parameters=[PlaceRangeSerializer], responses=ThinnedSerializer)
+    @action(
+        detail=False,
+        methods=["get"],
+        renderer_classes=AS_FILES,
+        pagination_class=None,
+        serializer_class=PointSerializer,
+    )
+    def history(self, request: Request) -> Response:
+        """Say who was where, thinned to a number of points."""
+        wanted = _read(PlaceRangeSerializer, request)
+        visible = environments_visible_to(user=cast(User, request.user))
+        environment = get_object_or_404(visible, slug=wanted["environment"])
+        points = TrackPoint.objects.filter(environment=environment)
+        if "person" in wanted:
+            points = points.filter(
+                track__person__number=wanted["person"], track__person__environment=environment
+            )
+        return _thinned_answer(points, wanted)
+
+
+class LayoutView(GenericAPIView):
+    """Describes a place in one answer."""
+
+    permission_classes = [RolePermission]
+    queryset = Environment.objects.none()
+    serializer_class = LayoutSerializer
+    action = "retrieve"
+
+    def get(self, request: Request, slug: str) -> Response:
+        """Give plan, cameras, fields of view and zones."""
+        visible = environments_visible_to(user=cast(User, request.user))
+        layout = selectors.live_layout(environment=get_object_or_404(visible, slug=slug))
+        return Response({"cameras": layout["cameras"], "zones": layout["zones"], "map": layout["floor_map"]})
+
+
+class CameraLookViewSet(Audited, InVisiblePlaces, GenericViewSet):
+    """What a camera sees now, and whether its address gives pictures at all."""
+
+    queryset = Camera.objects.select_related("environment")
+    serializer_class = ProbeSerializer
+    lookup_value_regex = "[0-9]+"
+    filter_backends = []
+    pagination_class = None
+    needs = {
+        "snapshot": "environments.view_camera",
+        "probe": "environments.view_camera",
+        "probe_start": "environments.change_camera",
+    }
+    audit_reads = ("snapshot",)
+
+    @extend_schema(responses={(200, "image/jpeg"): OpenApiResponse(OpenApiTypes.BINARY)})
+    @action(detail=True, methods=["get"])
+    def snapshot(self, request: Request, pk: str) -> HttpResponse:
+        """Give the camera's next picture; `X-Captured-At` says of when it is."""
+        try:
+            taken = snapshot_take(camera=self.get_object())
+        except NoPicture as error:
+            raise Conflict(str(error), code="no_picture") from error
+        response = HttpResponse(taken.jpeg, content_type="image/jpeg")
+        response["X-Captured-At"] = taken.captured_at
+        response["Cache-Control"] = "no-store"
+        return response
+
+    @extend_schema(responses=ProbeSerializer)
+    @action(detail=True, methods=["get"])
+    def probe(self, request: Request, pk: str) -> Response:
+        """Say how the last probe is doing: `pending`, `done` or `failed`; kept for ten minutes."""
+        found = probe_read(camera_id=self.get_object().pk)
+        if found is None:
+            raise Http404
+        return Response(found)
+
+    @extend_schema(request=None, responses={202: ProbeSerializer}, parameters=[PARAMETER])
+    @probe.mapping.post
+    @idempotent
+    def probe_start(self, request: Request, pk: str) -> Response:
+        """Have the camera's address opened once, and one picture looked at."""
+        camera: Camera = self.get_object()
+        pending = probe_note(camera_id=camera.pk, state="pending", at=timezone.now())
+        transaction.on_commit(lambda: current_app.send_task("gpuworker.tasks.camera_probe", [camera.pk]))
+        return Response(pending, status=status.HTTP_202_ACCEPTED)
+
+
+class SystemView(GenericAPIView):
+    """Says how SpotOn is doing, in the environments that one may see."""
+
+    permission_classes = [RolePermission]
+    queryset = TrackingSession.objects.none()
+    serializer_class = SystemSerializer
+    action = "system"
+    needs = {"system": "tracking.change_trackingsession"}
+    filter_backends = []
+    pagination_class = None
+
+    def get(self, request: Request) -> Response:
+        """Give sessions, cameras, and whether database and Redis answer."""
+        visible = environments_visible_to(user=cast(User, request.user)).order_by("name", "pk")
+        state = selectors.system_state(environments=visible)
+        said = {"version": version("spoton"), "at": timezone.now(), "database": True} | state
+        return Response(self.get_serializer(said).data)
+
+
+def _start(environment: Environment) -> TrackingSession:
+    try:
+        return services.session_start(environment=environment)
+    except services.SessionOpen as error:
+        raise Conflict(str(error), code="session_open") from error
+
+
+def _read(kind: type[serializers.Serializer], request: Request) -> dict[str, Any]:
+    """Read the query parameters."""
+    reading = kind(data=request.query_params.dict())
+    reading.is_valid(raise_exception=True)
+    given: dict[str, Any] = reading.validated_data
+    return given
+
+
+def _shown(environments: Sequence[Environment]) -> Any:
+    return [
+        {
+            "environment": presence.environment,
+            "at": presence.at,
+            "is_stale": presence.is_stale,
+            "people": presence.people,
+        }
+        for presence in presences(environments=environments)
+    ]
+
+
+def _thinned_answer(points: QuerySet[TrackPoint], wanted: dict[str, Any]) -> Response:
+    within = points.filter(time__gte=wanted["since"], time__lt=wanted["until"])
+    thinned: Thinned = points_thinned(points=within, max_points=wanted["max_points"])
+    return Response({"seen": thinned.seen, "results": PointSerializer(thinned.points, many=True).data})

@@ -1,0 +1,136 @@
+"""Where people are and were: live from Redis, stored from the database, thinned to what can be shown."""
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Value, Window
+from django.db.models.functions import Mod, RowNumber
+
+from accounts.rest.redis_pool import AWAY, redis_at
+from environments.models import Environment
+from tracking import live
+from tracking.models import TrackPoint
+
+LAST_SEEN = timedelta(seconds=2)  # before the last stored point: who was there together
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Who is in a place, or was when it was last known.
+
+    Attributes:
+        at: when; None where nobody was ever seen.
+        is_stale: nothing is heard of the place now, so that this is what was stored last.
+        people: as in a positions message.
+    """
+
+    environment: str
+    at: datetime | None
+    is_stale: bool
+    people: list[dict[str, Any]] = field(default_factory=list)
+
+
+def redis_answers() -> bool:
+    """Say whether Redis answers."""
+    try:
+        return bool(redis_at(settings.REDIS_URL).ping())
+    except AWAY:
+        return False
+
+
+def presences(*, environments: Sequence[Environment]) -> list[Presence]:
+    """Say who is where now, by environment; in few queries, however many they are."""
+    heard = dict(zip(environments, _heard(environments), strict=True))
+    silent = [environment for environment in environments if heard[environment] is None]
+    stored = _stored(silent) if silent else {}
+    return [heard[environment] or stored[environment.pk] for environment in environments]
+
+
+def _heard(environments: Sequence[Environment]) -> list[Presence | None]:
+    """Give what the workers said within the last seconds; None for silence, and for all while Redis is away."""
+    if not environments:
+        return []
+    try:
+        texts = redis_at(settings.REDIS_URL).mget([live.now_key(place.pk) for place in environments])
+    except AWAY:
+        return [None] * len(environments)
+    return [
+        None if text is None else _read(environment, text)
+        for environment, text in zip(environments, texts, strict=True)
+    ]
+
+
+def _read(environment: Environment, text: bytes) -> Presence:
+    said = json.loads(text)
+    return Presence(environment.slug, datetime.fromisoformat(said["at"]), False, said["people"])
+
+
+def _stored(environments: Iterable[Environment]) -> dict[int, Presence]:
+    """Give who was seen last, as it is stored."""
+    newest = TrackPoint.objects.filter(environment=OuterRef("pk")).order_by("-time").values("time")[:1]
+    places = Environment.objects.filter(pk__in=[place.pk for place in environments])
+    last = {place.pk: (place.slug, place.last) for place in places.annotate(last=Subquery(newest))}
+    together = Q()
+    for key, (_, at) in last.items():
+        if at is not None:
+            together |= Q(environment=key, time__gt=at - LAST_SEEN, time__lte=at)
+    newest_of_track: dict[tuple[int, int], TrackPoint] = {}
+    if together:
+        points = TrackPoint.objects.filter(together).select_related("track__person").order_by("time")
+        newest_of_track = {(point.environment_id, point.track_id): point for point in points}
+    return {
+        key: Presence(
+            slug, at, True, [person_of(p) for (place, _), p in newest_of_track.items() if place == key]
+        )
+        for key, (slug, at) in last.items()
+    }
+
+
+def person_of(point: TrackPoint) -> dict[str, Any]:
+    """Give a stored point as a positions message lists somebody."""
+    return {
+        "person": point.track.person.number,
+        "track": point.track_id,
+        "x_m": point.x_m,
+        "y_m": point.y_m,
+        "vx_mps": point.vx_mps,
+        "vy_mps": point.vy_mps,
+        "std_m": worst_std_m(point),
+        "cameras": point.cameras.split(),
+    }
+
+
+def worst_std_m(point: TrackPoint) -> float:
+    """Give the square root of the larger eigenvalue of a point's covariance."""
+    mean = (point.var_x_m2 + point.var_y_m2) / 2
+    half = math.hypot((point.var_x_m2 - point.var_y_m2) / 2, point.cov_xy_m2)
+    return round(math.sqrt(max(mean + half, 0.0)), 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Thinned:
+    """Points of a time range, evenly thinned.
+
+    Attributes:
+        seen: how many there are.
+        points: those that are given, in order of track and time.
+    """
+
+    seen: int
+    points: list[TrackPoint]
+
+
+def points_thinned(*, points: QuerySet[TrackPoint], max_points: int) -> Thinned:
+    """Give every n-th point of each track, so that there are at most ``max_points``; the database does it."""
+    seen = points.order_by().count()
+    step = max(math.ceil(seen / max_points), 1)
+    if step > 1:
+        place = Window(RowNumber(), order_by=[F("track_id").asc(), F("time").asc()])
+        points = points.annotate(place=place, left_over=Mod(F("place") - 1, Value(step))).filter(left_over=0)
+    with_person = points.select_related("track__person").order_by("track_id", "time")
+    return Thinned(seen, list(with_person))

@@ -21,7 +21,7 @@ def test_contest_scores_all_trackers_over_the_same_ticks(load):
     assert [found[key] for key in ("cameras", "warm_up_ticks", "scored_ticks", "people")] == [3, 10, 20, 6]
     assert [found["trackers"][name]["ticks"] for name in TRACKERS] == [15, 10, 10]
     assert all(found["trackers"][name]["idf1"] > 0.5 for name in TRACKERS)
-    assert list(found["trackers"][OURS]["stages_ms"]) == ["track", "identify", "events"]
+    assert found["trackers"][OURS]["stages_ms"].keys() >= {"track", "identify", "events"}
 
 
 def test_carry_gives_what_a_tracker_published(load):

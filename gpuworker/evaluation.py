@@ -27,7 +27,9 @@ class Evaluation:
     """What the pipeline did with a scene.
 
     Attributes:
-        scores, paths: None where the truth is not known.
+        scores, paths: None where the truth is not known. Scores are those of the tracks: a truth counts who
+            comes back after leaving as somebody new, as tracks do.
+        idf1_persons: IDF1 of the persons, who keep their numbers when they come back.
         identities: persons published inside the scored area.
         lasting_identities: those of them published for more than five seconds.
         frames: ticks.
@@ -37,6 +39,7 @@ class Evaluation:
 
     scores: Scores | None
     paths: PathScores | None
+    idf1_persons: float | None
     identities: int
     lasting_identities: int
     frames: int
@@ -144,28 +147,31 @@ def _watch(scene: Scene, pipeline: Pipeline) -> Iterator[StepResult]:
 
 def _summary(scene: Scene, results: Iterator[StepResult], pipeline: Pipeline) -> Evaluation:
     paths = PathScorer(scene.truth, scene.bounds_m, scene.fps) if scene.truth else None
-    published: list[Positions] = []
+    tracks: list[Positions] = []
+    persons: list[Positions] = []
     ticks: defaultdict[int, int] = defaultdict(int)
     spent: list[dict[str, float]] = []
     for tick, result in enumerate(results):
         if paths:
             paths.add(tick, result.people, result.settled)
-        inside = Positions(result.people.person, result.people.state[:, :2]).inside(scene.bounds_m)
-        published.append(inside)
+        place_m = result.people.state[:, :2]
+        tracks.append(Positions(result.people.track, place_m).inside(scene.bounds_m))
+        persons.append(Positions(result.people.person, place_m).inside(scene.bounds_m))
         spent.append(result.stages_ms)
-        for person in inside.ids.tolist():
+        for person in persons[-1].ids.tolist():
             ticks[person] += 1
     if paths:
         paths.add_stored(pipeline.finish())
     totals = [sum(stages.values()) for stages in spent]
     stages = list(dict.fromkeys(name for tick in spent for name in tick))
-    truth = scene.truth and [t.inside(scene.bounds_m) for t in scene.truth[: len(published)]]
+    truth = scene.truth and [t.inside(scene.bounds_m) for t in scene.truth[: len(tracks)]]
     return Evaluation(
-        scores=score(truth, published) if truth else None,
+        scores=score(truth, tracks) if truth else None,
         paths=paths.scores() if paths else None,
+        idf1_persons=score(truth, persons).idf1 if truth else None,
         identities=len(ticks),
         lasting_identities=sum(n > LASTING_S * scene.fps for n in ticks.values()),
-        frames=len(published),
+        frames=len(tracks),
         ms_per_frame={f"p{p}": float(np.percentile(totals, p)) if totals else 0.0 for p in PERCENTILES},
         stages_ms={name: float(np.mean([tick.get(name, 0.0) for tick in spent])) for name in stages},
     )

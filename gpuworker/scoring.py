@@ -19,7 +19,7 @@ MODA_MATCH_M = 0.5
 HOTA_RANGE_M = 2.0
 PROTOCOL = (
     f"positions on the floor as published at each tick, inside the scored area; match within {MATCH_M:g} m; "
-    f"MODA within {MODA_MATCH_M:g} m; HOTA with similarity max(0, 1 - d / {HOTA_RANGE_M:g} m)"
+    f"identities are tracks; MODA within {MODA_MATCH_M:g} m; HOTA with similarity max(0, 1 - d / {HOTA_RANGE_M:g} m)"
 )
 
 

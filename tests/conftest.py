@@ -143,3 +143,9 @@ def chromium_path() -> str:
 def shared_dir() -> Path:
     """Give the folder of recorded scenes and weights beside the checkout."""
     return SHARED
+
+
+@pytest.fixture
+def unhurried(monkeypatch):
+    """Let everything in, however often: counters in Redis are shared by all tests of a minute."""
+    monkeypatch.setattr("accounts.rest.throttles.rate_of", lambda scope: (10**9, 60))

@@ -37,6 +37,7 @@ from tests.roles import client_of, roles_ensure
 from tracking import api
 from tracking.snapshots import Snapshot, probe_note
 
+pytestmark = pytest.mark.usefixtures("unhurried")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 WHO = ["anonymous", "viewer", "operator", "admin"]
 

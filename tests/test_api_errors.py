@@ -11,6 +11,7 @@ from tests.factories import UserFactory
 from tests.roles import client_of, client_with
 from tests.test_access import ENDPOINTS, address_of, scene
 
+pytestmark = pytest.mark.usefixtures("unhurried")
 USED = (scene,)  # the place that is asked about is the one of the tests of access
 
 API = [endpoint for endpoint in ENDPOINTS if "-" in endpoint or endpoint == "GET system"]

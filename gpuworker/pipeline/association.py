@@ -2,106 +2,170 @@
 
 The score of a pair is the log odds that the box shows the track's person rather than nobody known:
 likelihood of the box over the density of boxes of nobody known, what the confidence and the look of the
-box say, and the odds that the person exists and is detected. Pairs above 0 are matched, by Hungarian.
+box say, and the odds that the person exists and is detected. Pairs above 0 are matched, by Hungarian. Only
+boxes near the place where a person should be are ever paired, so cost grows with neighbours.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from gpuworker.pipeline.kalman import IDENTITY, invert3
-from gpuworker.pipeline.observation import BOTTOM, FEET_HIDDEN, HYPOTHESES, MID, TOP, TOP_CUT, Measured
+from gpuworker.pipeline.intervals import meeting
+from gpuworker.pipeline.observation import BOTTOM, FEET_HIDDEN, MID, TOP, TOP_CUT, WHOLE, Measured
 from gpuworker.pipeline.settings import TrackerSettings
+from gpuworker.pipeline.views import NOWHERE_PX
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 LOG_2PI = float(np.log(2 * np.pi))
-BITS = np.array([1, 2, 4])
-MASKS: Bools = (np.arange(8)[:, None] & BITS) != 0
-"""(8, 3): the components that each sum of bits stands for."""
 
 MIN_BOX_SHARE = 0.2  # a box lower than this share of the person is no view of the person
 UNCERTAIN_SIDE = 2.5  # standard deviations that a hidden edge may lie on the wrong side
+REACH = 1.25  # gates around a prediction in which boxes are looked at: other frames may move it
+MANY = 150  # pairs: fewer are solved in one table
+DENSE = 64  # rows of connected pairs that are solved in one table
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """How well boxes fit tracks.
+@dataclass(frozen=True)
+class Pairs:
+    """Boxes with tracks that they may show, p of them in order of boxes.
 
     Attributes:
-        evidence: (d, t) best log likelihood ratio over the hypotheses, -inf outside the gate.
-        hypothesis: (d, t) which hypothesis that was.
+        frame: (p,) of the box.
+        box: (p,) index of the box among those of all frames.
+        track: (p,) index of the track.
+        z, valid: (p, 3) of the box.
+        constant: (p, 3) what speaks for each hypothesis whatever is predicted, nats: prior and density of boxes of
+            nobody known; -inf where a box cannot be a view of a person under it.
     """
 
-    evidence: Floats
-    hypothesis: Ints
+    frame: Ints
+    box: Ints
+    track: Ints
+    z: Floats
+    valid: Bools
+    constant: Floats
+
+    def __len__(self) -> int:
+        return len(self.box)
+
+    @cached_property
+    def known(self) -> Floats:
+        """Give which components the boxes measure, (3, p) as 0 or 1."""
+        return self.valid.T.astype(np.float64)
+
+    def part(self, which: slice) -> "Pairs":
+        """Give a run of pairs."""
+        return Pairs(
+            self.frame[which],
+            self.box[which],
+            self.track[which],
+            self.z[which],
+            self.valid[which],
+            self.constant[which],
+        )
 
 
-def fit(
+def near(
     measured: Measured,
     predicted: Floats,
-    covariance: Floats,
+    spread: Floats,
     size_px: Floats,
     log_prior: Floats,
-    picture_px: tuple[float, float],
+    picture_px: Floats,
     settings: TrackerSettings,
-) -> Fit:
-    """Compare boxes with tracks.
+) -> Pairs:
+    """Pair boxes with the tracks whose prediction they lie near.
 
     Args:
-        measured: d boxes.
-        predicted, covariance: (t, 3) and (t, 3, 3) of the box that each track should give.
-        size_px: (t,) height of each track's person in the picture.
-        log_prior: (t, 3) of the hypotheses.
-        picture_px: width and height.
+        measured: boxes of f frames.
+        predicted, spread: (f, t, 3) and (f, t, 3, 3) of the box that each track should give.
+        size_px: (f, t) height of each track's person in the picture.
+        log_prior: (f, t, 3) of the hypotheses.
+        picture_px: (f, 2) width and height.
     """
-    innovation = measured.z[:, None, :] - predicted  # (d, t, 3)
-    used = HYPOTHESES & measured.valid[:, None, :]  # (d, 3 hypotheses, 3 components)
-    codes = used @ BITS  # (d, 3 hypotheses)
-    present = np.bincount(codes.ravel(), minlength=len(MASKS)) > 0
-    ratio = _log_ratio(MASKS[present], innovation, covariance, size_px, picture_px, settings)  # (k, d, t)
-    which = (np.cumsum(present) - 1)[codes]
-    score = ratio[which, np.arange(len(measured))[:, None]]  # (d, 3, t)
-    score = np.swapaxes(score, 1, 2) + log_prior  # (d, t, 3)
-    score[~_plausible(measured, innovation, covariance, size_px)] = -np.inf
-    return Fit(score.max(axis=2), score.argmax(axis=2))
-
-
-def _plausible(measured: Measured, innovation: Floats, covariance: Floats, size_px: Floats) -> Bools:
-    """Say (d, t, 3) which hypotheses a box may have: a hidden edge lies inside the person."""
-    spread = UNCERTAIN_SIDE * np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))  # (t, 3)
-    allowed = np.ones(innovation.shape, dtype=bool)
-    tall = np.abs(measured.z[:, BOTTOM] - measured.z[:, TOP])[:, None] > MIN_BOX_SHARE * size_px
-    allowed[..., FEET_HIDDEN] = tall & (innovation[..., BOTTOM] < spread[:, BOTTOM])
-    allowed[..., TOP_CUT] = tall & (innovation[..., TOP] > -spread[:, TOP])
-    return allowed
-
-
-def _log_ratio(
-    masks: Bools,
-    innovation: Floats,
-    covariance: Floats,
-    size_px: Floats,
-    picture_px: tuple[float, float],
-    settings: TrackerSettings,
-) -> Floats:
-    """Give the log likelihood ratio (k, d, t) by the components in each mask (k, 3); -inf outside the gate."""
-    both = (masks[:, :, None] & masks[:, None, :])[:, None]  # (k, 1, 3, 3)
-    part = np.where(both, covariance, IDENTITY)  # (k, t, 3, 3)
-    inverse, determinant = invert3(part)
-    weight = np.where(both, inverse, 0.0)
-    off = np.swapaxes(innovation, 0, 1)  # (t, d, 3)
-    distance2 = np.swapaxes(np.vecdot(off @ weight, off), 1, 2)  # (k, d, t)
-    constant = clutter_volume(masks[:, None], size_px, picture_px, settings)  # (k, t)
-    constant -= 0.5 * (masks.sum(axis=1)[:, None] * LOG_2PI + np.log(determinant))
-    placed = np.any(masks[:, 1:], axis=1, keepdims=True)[..., None]  # (k, 1, 1)
-    return np.where(
-        (distance2 <= settings.gate_chi2) & placed, constant[:, None, :] - 0.5 * distance2, -np.inf
+    frames, tracks = size_px.shape
+    reach = REACH * np.sqrt(settings.gate_chi2 * np.diagonal(spread, axis1=2, axis2=3))  # (f, t, 3)
+    low, high = predicted[..., MID] - reach[..., MID], predicted[..., MID] + reach[..., MID]
+    middle, known = measured.z[:, MID], measured.valid[:, MID]
+    box, place = meeting(
+        np.where(known, middle, -NOWHERE_PX),
+        np.where(known, middle, NOWHERE_PX),
+        measured.frame,
+        low.ravel(),
+        high.ravel(),
+        np.arange(frames).repeat(tracks),
     )
+    fits = np.zeros(len(box), dtype=bool)
+    for edge in (BOTTOM, TOP):
+        # what is not measured fits nowhere
+        there = np.where(measured.valid[:, edge], measured.z[:, edge], np.nan)
+        fits |= np.abs(there[box] - predicted[..., edge].ravel()[place]) <= reach[..., edge].ravel()[place]
+    box, place = box[fits], place[fits]
+    order = (box * (frames * tracks) + place).argsort(kind="stable")
+    box, place = box[order], place[order]
+    z, valid, size = measured.z[box], measured.valid[box], size_px.ravel()[place]
+    width, height = np.log(picture_px[measured.frame[box]]).T
+    constant = log_prior.reshape(-1, 3)[place]
+    middle_only = valid[:, MID] * (width - LOG_2PI / 2) - np.log(settings.clutter_per_frame)
+    side = height - LOG_2PI / 2
+    bottom, top = valid[:, BOTTOM], valid[:, TOP]
+    tall = np.abs(z[:, BOTTOM] - z[:, TOP]) > MIN_BOX_SHARE * size
+    both = (np.log(size) - LOG_2PI / 2) * (bottom & top)
+    constant += (middle_only + side)[:, None]
+    constant[:, WHOLE] += both
+    constant[~(bottom | top), WHOLE] = -np.inf
+    constant[~(top & tall), FEET_HIDDEN] = -np.inf
+    constant[~(bottom & tall), TOP_CUT] = -np.inf
+    return Pairs(measured.frame[box], box, place % max(tracks, 1), z, valid, constant)
+
+
+def fit(pairs: Pairs, predicted: Floats, spread: Floats, settings: TrackerSettings) -> tuple[Floats, Ints]:
+    """Compare boxes with tracks by place and height.
+
+    Args:
+        pairs: p of them.
+        predicted, spread: (p, 3) and (p, 3, 3) of the box that the track should give.
+        settings: tuning values.
+
+    Returns:
+        Best log likelihood ratio over the hypotheses, (p,), -inf outside the gate; and which one it was, (p,).
+    """
+    middle, bottom, _ = pairs.known
+    r0, r1, r2 = (pairs.z - predicted).T
+    # the Cholesky factors of what is measured, one component after the other: middle, bottom, top
+    d0, s1, s2 = spread[:, 0, 0], spread[:, 1, 1], spread[:, 2, 2]
+    half = middle / d0
+    k1, k2 = half * spread[:, 0, 1], half * spread[:, 0, 2]
+    d1, d2 = s1 - k1 * spread[:, 0, 1], s2 - k2 * spread[:, 0, 2]  # given the middle
+    cross = spread[:, 1, 2] - k2 * spread[:, 0, 1]
+    k12 = bottom * cross / d1
+    d12 = d2 - k12 * cross  # of the top, given the middle and the bottom
+    e1, e2 = r1 - k1 * r0, r2 - k2 * r0
+    e12 = e2 - k12 * e1
+    away0, away1, away2, away12 = half * r0 * r0, e1 * e1 / d1, e2 * e2 / d2, e12 * e12 / d12
+    log0, log1, log2, log12 = np.log([d0, d1, d2, d12])
+    top = pairs.known[TOP]
+    distance2 = np.empty((len(pairs), 3))
+    distance2[:, WHOLE] = away0 + bottom * away1 + top * away12
+    distance2[:, FEET_HIDDEN], distance2[:, TOP_CUT] = away0 + away2, away0 + away1
+    volume = np.empty((len(pairs), 3))
+    volume[:, WHOLE] = bottom * log1 + top * log12
+    volume[:, FEET_HIDDEN], volume[:, TOP_CUT] = log2, log1
+    volume += (middle * log0)[:, None]
+    score = pairs.constant - 0.5 * (distance2 + volume)
+    score[distance2 > settings.gate_chi2] = -np.inf
+    # a hidden edge lies inside the person
+    score[r1 >= UNCERTAIN_SIDE * np.sqrt(s1), FEET_HIDDEN] = -np.inf
+    score[r2 <= -UNCERTAIN_SIDE * np.sqrt(s2), TOP_CUT] = -np.inf
+    return score.max(axis=1), score.argmax(axis=1)
 
 
 def clutter_volume(
@@ -119,14 +183,80 @@ def clutter_volume(
     return np.asarray(volume + (bottom & top) * np.log(size_px) - np.log(settings.clutter_per_frame))
 
 
-def assign(score: Floats) -> Ints:
-    """Match boxes (rows) to tracks (columns) one to one; only pairs above 0, the best sum; (d,) column or -1.
+def assign(score: Floats, row: Ints, column: Ints) -> Ints:
+    """Match rows with columns one to one; only pairs above 0, the best sum.
 
-    Source: Kuhn's Hungarian method in the form of Crouse, On implementing 2D rectangular assignment (2016).
+    Args:
+        score: (p,) of the pairs.
+        row, column: (p,) not negative, no pair twice; all other pairs are worth nothing.
+
+    Returns:
+        (m,) indices of the pairs that are matched, sorted.
+
+    Source: Kuhn's Hungarian method in the form of Crouse, On implementing 2D rectangular assignment (2016), for each
+    connected component of pairs.
     """
-    gain = np.where(score > 0, score, 0.0)
-    matched = np.full(len(score), -1, dtype=np.int64)
-    rows, columns = linear_sum_assignment(-gain)
-    good = gain[rows, columns] > 0
-    matched[rows[good]] = columns[good]
-    return matched
+    good = (score > 0).nonzero()[0]
+    if len(good) == 0:
+        return good
+    weight, i, j = score[good], row[good], column[good]
+    chosen = np.zeros(len(good), dtype=bool)
+    rest = np.arange(len(good))
+    if len(good) > MANY:
+        # worth more than the best that its row and its column could have instead
+        chosen = weight > _best_other(weight, i) + _best_other(weight, j)
+        rest = (~(_among(i, i[chosen]) | _among(j, j[chosen]))).nonzero()[0]
+    for part in _parts(i[rest], j[rest]):
+        some = rest[part]
+        chosen[some[_solve(weight[some], _ranks(i[some]), _ranks(j[some]))]] = True
+    return good[chosen]
+
+
+def _parts(row: Ints, column: Ints) -> list[Ints | slice]:
+    """Split pairs (p,) that may be solved apart."""
+    if len(row) <= MANY:
+        return [slice(None)] if len(row) else []
+    i, j = _ranks(row), _ranks(column)
+    rows, columns = int(i.max()) + 1, int(j.max()) + 1
+    graph = coo_array((np.ones(len(i)), (i, rows + j)), shape=(rows + columns, rows + columns))
+    _, label = connected_components(graph, directed=False)
+    part = (np.cumsum(np.bincount(label[:rows])) // DENSE)[label[i]]
+    order = part.argsort(kind="stable")
+    return [*np.split(order, np.flatnonzero(np.diff(part[order])) + 1)]
+
+
+def _best_other(weight: Floats, group: Ints) -> Floats:
+    """Give for each of (p,) the best weight of another one of its group, 0 for none."""
+    order = np.lexsort((-weight, group))
+    ranked, of = weight[order], group[order]
+    head = np.append(True, of[1:] != of[:-1])
+    first = head.nonzero()[0]
+    second = np.append(ranked[1:], 0.0)[first] * ~np.append(head[1:], True)[first]
+    size = np.diff(np.append(first, len(of)))
+    other = np.empty_like(weight)
+    other[order] = np.where(head, second.repeat(size), ranked[first].repeat(size))
+    return other
+
+
+def _among(values: Ints, some: Ints) -> Bools:
+    """Say which of values (p,) are among some of them (q,)."""
+    there = np.zeros(int(values.max()) + 1, dtype=bool)
+    there[some] = True
+    return there[values]
+
+
+def _ranks(values: Ints) -> Ints:
+    """Count values (n,) anew from 0, without gaps."""
+    used = np.zeros(int(values.max()) + 1, dtype=bool)
+    used[values] = True
+    return np.asarray((np.cumsum(used) - 1)[values])
+
+
+def _solve(score: Floats, row: Ints, column: Ints) -> Ints:
+    """Give the indices (m,) of the matched ones of pairs that are above 0."""
+    table = np.zeros((int(row.max()) + 1, int(column.max()) + 1))
+    table[row, column] = score
+    rows, columns = linear_sum_assignment(table, maximize=True)
+    other = np.full(len(table), -1)
+    other[rows] = columns
+    return np.flatnonzero(other[row] == column)

@@ -43,9 +43,9 @@ class CameraBias:
         variance = np.diagonal(self._covariance, axis1=1, axis2=2)[:, :2]
         return np.asarray(np.sqrt(variance.max(axis=1, initial=0.0)))
 
-    def correct(self, camera: int, z: Floats) -> Floats:
-        """Take what is off from measurements (n, 3) of u_mid, v_bottom, v_top."""
-        return np.asarray(z - self._effect(camera, z) @ self._off[camera])
+    def correct(self, camera: Ints, z: Floats) -> Floats:
+        """Take what is off from measurements (n, 3) of u_mid, v_bottom, v_top by cameras (n,)."""
+        return np.asarray(z - (self._effect(camera, z) @ self._off[camera, :, None])[..., 0])
 
     def learn(
         self, camera: int, z: Floats, residual: Floats, variance: Floats, valid: Bools, dt_s: float
@@ -62,7 +62,7 @@ class CameraBias:
         s = self._settings
         keep = np.exp(-dt_s / s.memory_s)
         covariance = keep**2 * self._covariance[camera] + (1 - keep**2) * self._prior
-        effect = self._effect(camera, z)[valid]  # (k, 3)
+        effect = self._effect(np.full(len(z), camera), z)[valid]  # (k, 3)
         weighted = effect.T / (variance[valid] * s.people_alike)
         told, pull = weighted @ effect, weighted @ residual[valid]
         covariance = np.linalg.inv(np.linalg.inv(covariance) + told)
@@ -79,12 +79,11 @@ class CameraBias:
         limit_px = 2 * self._settings.limit * self._half[camera]
         return np.clip(off, -limit_px, limit_px)
 
-    def _effect(self, camera: int, z: Floats) -> Floats:
-        """Give the derivative of measurements (n, 3) by what may be off, (n, 3, 3)."""
-        v = np.column_stack([(z[:, 1] + z[:, 2]) / 2, z[:, 1], z[:, 2]])  # height of each component's place
-        right = (z[:, :1] - self._middle[camera, 0]) / self._half[camera]  # (n, 1), 1 at the right edge
-        down = (v - self._middle[camera, 1]) / self._half[camera]  # (n, 3)
+    def _effect(self, camera: Ints, z: Floats) -> Floats:
+        """Give the derivative of measurements (n, 3) by cameras (n,) by what may be off, (n, 3, 3)."""
+        off = (z - self._middle[camera][:, [0, 1, 1]]) / self._half[camera]  # 1 at the right edge
         effect = np.zeros((len(z), 3, 3))
         effect[:, 0, RIGHT] = effect[:, 1:, DOWN] = 1.0
-        effect[:, 0, TURN], effect[:, 1:, TURN] = -down[:, 0], right
+        # the middle of the box lies between its lower and its upper edge
+        effect[:, 0, TURN], effect[:, 1:, TURN] = (off[:, 1] + off[:, 2]) / -2, off[:, :1]
         return effect

@@ -1,13 +1,14 @@
 """New people: boxes that no track explains, gathered over the cameras."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from gpuworker.pipeline import kalman
 from gpuworker.pipeline.association import LOG_2PI, clutter_volume
+from gpuworker.pipeline.intervals import meeting
 from gpuworker.pipeline.observation import BOTTOM, FEET_HIDDEN, HYPOTHESES, MID, TOP, Measured
 from gpuworker.pipeline.settings import TrackerSettings
 from gpuworker.pipeline.values import NO_ID
@@ -18,9 +19,13 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 PLACE_STD_M = 100.0  # before the first box nothing is known of the place
-ITERATIONS = 3
+ALONE, TOGETHER = 2, 3  # iterations of a fit
 FEET_HIDDEN_PENALTY = 1.0  # nats by which hidden feet must explain a box better than a whole person
 CROWDING_FLOOR = 1e-4  # chance of a person in the very place of another
+TIE = (
+    1e-6  # of boxes that are equally good up to limits the better one comes first, in whatever order they are
+)
+FAR = 6.0  # spreads of crowding beyond which people do not crowd
 MAX_RANGE_M = 80.0  # a box that would stand further away than this is on the horizon
 
 
@@ -30,7 +35,7 @@ class Leftover:
 
     Attributes:
         frame: (n,) index of the frame.
-        box: (n,) index in the frame's detections.
+        box: (n,) index among the boxes of all frames.
         projection, sees_height: (n, 3, 4) and (n,) of the frame's camera.
         dt_s: (n,) capture time of the frame minus the tick, s.
         picture_px: (n, 2) width and height.
@@ -55,18 +60,12 @@ class Leftover:
         return Leftover(*(getattr(self, f.name)[index] for f in fields(self)))
 
 
-def leftover(
-    views: Views, camera: Ints, dt_s: Floats, measured: Sequence[Measured], owners: Sequence[Ints]
-) -> Leftover:
-    """Collect the boxes of frames (f,) that have no owner."""
-    free = [np.flatnonzero((o == NO_ID) & m.valid.any(axis=1)) for o, m in zip(owners, measured, strict=True)]
-    frame = np.repeat(np.arange(len(free)), [len(f) for f in free])
-    box = np.concatenate([np.zeros(0, dtype=np.int64), *free])
-    z = np.concatenate([np.zeros((0, MEASURED)), *(m.z[f] for m, f in zip(measured, free, strict=True))])
-    valid = [np.zeros((0, MEASURED), bool), *(m.valid[f] for m, f in zip(measured, free, strict=True))]
-    evidence = [np.zeros(0), *(m.evidence[f] for m, f in zip(measured, free, strict=True))]
-    size = np.array([[c.width, c.height] for c in views.cameras], dtype=np.float64).reshape(-1, 2)
+def leftover(views: Views, camera: Ints, dt_s: Floats, measured: Measured, owner: Ints) -> Leftover:
+    """Collect the boxes of frames (f,) that have no owner (n,)."""
+    box = np.flatnonzero((owner == NO_ID) & measured.valid.any(axis=1))
+    frame = measured.frame[box]
     index = camera[frame]
+    size = np.array([[c.width, c.height] for c in views.cameras], dtype=np.float64).reshape(-1, 2)
     return Leftover(
         frame=frame,
         box=box,
@@ -74,9 +73,9 @@ def leftover(
         sees_height=views.sees_height[index],
         dt_s=dt_s[frame],
         picture_px=size[index],
-        z=z,
-        valid=np.concatenate(valid),
-        evidence=np.concatenate(evidence),
+        z=measured.z[box],
+        valid=measured.valid[box],
+        evidence=measured.evidence[box],
     )
 
 
@@ -135,13 +134,13 @@ def _fit_alone(left: Leftover, valid: Bools, settings: TrackerSettings) -> tuple
     prior = np.where(usable[:, None], start, 0.0)
     inverse = prior_inverse(n, settings)
     mean = prior
-    for _ in range(ITERATIONS):
+    for _ in range(ALONE):
         seen = look(left.projection, left.sees_height, mean, left.dt_s, settings)
         residual = left.z - seen.z
         matrix, vector = kalman.information(seen.jacobian, seen.noise, residual, valid)
         vector = vector + (inverse @ (prior - mean)[..., None])[..., 0]
         # what is left after the last shift is second order, so the misfit is taken before it
-        shift, covariance = kalman.correct(inverse, matrix, vector)
+        shift, covariance = kalman.correct(inverse + matrix, vector)
         after = residual - (seen.jacobian @ shift[..., None])[..., 0]
         mean = mean + shift
     variance = np.diagonal(seen.noise, axis1=1, axis2=2)
@@ -187,8 +186,7 @@ class Pairs:
 
 def pair(left: Leftover, seeds: Seeds, settings: TrackerSettings) -> Pairs:
     """Compare each seed with the leftover boxes of the other frames."""
-    near = _near(left, seeds)
-    i, j = np.nonzero(near)
+    i, j = _near(left, seeds)
     if len(i) == 0:
         return Pairs(i, j, np.zeros(0), np.zeros((0, MEASURED), dtype=bool))
     mean, covariance = seeds.mean[i], seeds.covariance[i]
@@ -208,25 +206,31 @@ def pair(left: Leftover, seeds: Seeds, settings: TrackerSettings) -> Pairs:
     return Pairs(i[good], j[good], best[good], used[good])
 
 
-def _near(left: Leftover, seeds: Seeds) -> Bools:
-    """Say (n, n) which seeds could be one person by place alone, in different frames."""
-    place, cov = seeds.mean[:, :2], seeds.covariance[:, :2, :2]
-    off = place[:, None] - place[None]
-    reach2 = np.trace(cov, axis1=1, axis2=2)
-    with np.errstate(invalid="ignore"):
-        near = (off**2).sum(axis=-1) < 16.0 * (reach2[:, None] + reach2[None]) + 0.25
-    return np.asarray(near & (left.frame[:, None] != left.frame[None]))
+def _near(left: Leftover, seeds: Seeds) -> tuple[Ints, Ints]:
+    """Give which seeds could be one person by place alone, in different frames: both ways, in order."""
+    known = np.flatnonzero(np.isfinite(seeds.mean[:, 0]))
+    place, cov = seeds.mean[known, :2], seeds.covariance[known, :2, :2]
+    reach2 = cov[:, 0, 0] + cov[:, 1, 1]
+    wide = 4.0 * np.sqrt(reach2) + 0.25
+    everywhere = np.zeros(len(known), dtype=np.int64)
+    span = place[:, 0] - wide, place[:, 0] + wide, everywhere
+    i, j = meeting(*span, *span)
+    away2 = ((place[i] - place[j]) ** 2).sum(axis=1)
+    near = (away2 < 16.0 * (reach2[i] + reach2[j]) + 0.25) & (left.frame[known[i]] != left.frame[known[j]])
+    i, j = known[i[near]], known[j[near]]
+    order = np.argsort(i * len(left) + j, kind="stable")
+    return i[order], j[order]
 
 
 def _log_ratio(
     residual: Floats, spread: Floats, valid: Bools, seen: Look, picture_px: Floats, settings: TrackerSettings
 ) -> Floats:
     both = valid[:, :, None] & valid[:, None, :]
-    part = np.where(both, spread, kalman.IDENTITY)
+    inverse, determinant = kalman.invert3(np.where(both, spread, kalman.IDENTITY))
     off = np.where(valid, residual, 0.0)
-    distance2 = (off * np.linalg.solve(part, off[..., None])[..., 0]).sum(axis=1)
+    distance2 = (off * (inverse @ off[..., None])[..., 0]).sum(axis=1)
     ratio = clutter_volume(valid, seen.size_px, (picture_px[:, 0], picture_px[:, 1]), settings)
-    ratio -= 0.5 * (valid.sum(axis=1) * LOG_2PI + np.log(np.linalg.det(part)) + distance2)
+    ratio -= 0.5 * (valid.sum(axis=1) * LOG_2PI + np.log(determinant) + distance2)
     usable = (distance2 <= settings.gate_chi2) & valid[:, 1:].any(axis=1)
     return np.where(usable, ratio, -np.inf)
 
@@ -256,60 +260,100 @@ def gather(
         prior_logit: (n,) odds of a new person at each seed before its evidence; -inf for no seed.
         misses: (n, f) what a frame without a box of that person says, nats, not positive.
     """
-    n, frames = misses.shape
-    evidence = np.full((n, n), -np.inf)
     sure = left.evidence[pairs.box]
     # a doubtful box speaks less, a sure one never more than the limit
     gain = np.minimum(pairs.evidence + np.maximum(sure, 0.0), settings.hit_limit) + np.minimum(sure, 0.0)
-    evidence[pairs.seed, pairs.box] = gain
+    gain += TIE * (pairs.evidence + sure)
     shape = np.maximum(-0.5 * np.maximum(seeds.misfit - 1.0, 0.0), -settings.shape_limit)
-    alone = prior_logit + left.evidence + shape + misses.sum(axis=1) - misses[np.arange(n), left.frame]
-    free = np.isfinite(alone)
-    members: list[list[int]] = []
-    logits: list[float] = []
-    taken: list[int] = []
-    while free.any():
-        open_ = np.where(free[None], evidence, -np.inf)
-        best_box, gain = _best_per_frame(open_, left.frame, frames, misses)
-        logit = np.where(free, alone + gain.sum(axis=1) + _crowding(seeds.mean, taken, settings), -np.inf)
-        i = int(np.argmax(logit))
-        if logit[i] < settings.birth_drop_logit:
-            break
-        chosen = [i, *(int(b) for b in best_box[i] if b >= 0)]
-        members.append(chosen)
-        logits.append(float(logit[i]))
-        taken.append(i)
-        free[chosen] = False
+    alone = prior_logit + left.evidence + shape + misses.sum(axis=1)
+    alone -= misses[np.arange(len(left)), left.frame] + TIE * seeds.misfit
+    choice = _Choice(
+        left, seeds, pairs, gain, gain - misses[pairs.seed, left.frame[pairs.box]], alone, settings
+    )
+    members, logits = [], []
+    while (best := choice.take()) is not None:
+        members.append(best[0])
+        logits.append(best[1])
     return _fuse(left, seeds, members, logits, settings)
 
 
-def _best_per_frame(evidence: Floats, frame: Ints, frames: int, misses: Floats) -> tuple[Ints, Floats]:
-    """Give for each seed and frame the best box (n, f), -1 for none, and what it adds over a miss (n, f)."""
-    n = len(evidence)
-    best_box = np.full((n, frames), -1, dtype=np.int64)
-    gain = np.zeros((n, frames))
-    for f in range(frames):
-        columns = np.flatnonzero(frame == f)
-        if len(columns) == 0:
-            continue
-        pick = np.argmax(evidence[:, columns], axis=1)
-        value = evidence[np.arange(n), columns[pick]]
-        found = value > 0
-        best_box[found, f] = columns[pick[found]]
-        gain[found, f] = value[found] - misses[found, f]
-    return best_box, gain
+class _Choice:
+    """Boxes that are still free, and what each seed is worth with the best of them."""
 
+    def __init__(
+        self,
+        left: Leftover,
+        seeds: Seeds,
+        pairs: Pairs,
+        gain: Floats,
+        added: Floats,
+        alone: Floats,
+        settings: TrackerSettings,
+    ) -> None:
+        """Begin with all boxes; ``added`` is what the box of a pair adds over a miss in its frame."""
+        self._settings = settings
+        self._place = np.where(np.isfinite(alone)[:, None], seeds.mean[:, :2], np.inf)
+        self._free = np.isfinite(alone).tolist()
+        self._alone = np.where(np.isnan(alone), -np.inf, alone)
+        self._gained = np.zeros(len(left))
+        self._nearest2 = np.full(len(left), np.inf)  # to those taken, m^2
+        self._crowded = np.zeros(len(left))
+        good = np.flatnonzero(gain > 0)
+        good = good[np.lexsort((pairs.box[good], -gain[good], pairs.seed[good]))]
+        self._boxes: dict[
+            int, list[tuple[int, int, float]]
+        ] = {}  # seed -> box, its frame, what it adds; best first
+        self._seeds: dict[int, list[int]] = {}  # box -> seeds
+        frames = left.frame[pairs.box[good]]
+        columns = (pairs.seed[good], pairs.box[good], frames, added[good])
+        for seed_, box, frame, more in zip(*(c.tolist() for c in columns), strict=True):
+            self._boxes.setdefault(seed_, []).append((box, frame, more))
+            self._seeds.setdefault(box, []).append(seed_)
+        for seed_ in self._boxes:
+            self._weigh(seed_)
+        self._logit = self._alone + self._gained
 
-def _crowding(mean: Floats, taken: list[int], settings: TrackerSettings) -> Floats:
-    return crowding(mean[:, :2], mean[taken, :2], settings)
+    def take(self) -> tuple[list[int], float] | None:
+        """Give the boxes of the surest person that is left, the seed first, with its log odds; None for nobody."""
+        i = int(np.argmax(self._logit)) if len(self._logit) else 0
+        if len(self._logit) == 0 or not self._logit[i] >= self._settings.birth_drop_logit:
+            return None
+        logit = float(self._logit[i])
+        chosen = [i, *(box for box, _ in self._best(i))]
+        for box in chosen:
+            self._free[box] = False
+        self._alone[chosen] = -np.inf
+        for seed_ in {s for box in chosen for s in self._seeds.get(box, ()) if self._free[s]}:
+            self._weigh(seed_)
+        away2 = ((self._place - self._place[i]) ** 2).sum(axis=1)
+        closer = np.flatnonzero(away2 < np.minimum(self._nearest2, (FAR * self._settings.crowding_m) ** 2))
+        self._nearest2[closer] = away2[closer]
+        self._crowded[closer] = _crowded(away2[closer], self._settings)
+        self._logit = self._alone + self._gained + self._crowded
+        return chosen, logit
+
+    def _best(self, seed_: int) -> list[tuple[int, float]]:
+        """Give the best free box of each frame for a seed, with what it adds."""
+        best: dict[int, tuple[int, float]] = {}
+        for box, frame, more in self._boxes.get(seed_, ()):
+            if frame not in best and self._free[box]:
+                best[frame] = (box, more)
+        return list(best.values())
+
+    def _weigh(self, seed_: int) -> None:
+        self._gained[seed_] = sum(more for _, more in self._best(seed_))
 
 
 def crowding(place_m: Floats, others_m: Floats, settings: TrackerSettings) -> Floats:
     """Give what other people near by say against a person at each place (n, 2), nats, (n,), not positive."""
     if len(others_m) == 0:
         return np.zeros(len(place_m))
-    d2 = ((place_m[:, None] - others_m[None]) ** 2).sum(axis=-1).min(axis=1)
-    return np.asarray(np.log(1.0 - np.exp(-0.5 * d2 / settings.crowding_m**2) + CROWDING_FLOOR))
+    away_m, _ = cKDTree(others_m).query(np.nan_to_num(place_m))
+    return _crowded(np.asarray(away_m) ** 2, settings)
+
+
+def _crowded(away2: Floats, settings: TrackerSettings) -> Floats:
+    return np.asarray(np.log(1.0 - np.exp(-0.5 * away2 / settings.crowding_m**2) + CROWDING_FLOOR))
 
 
 def _fuse(
@@ -327,13 +371,13 @@ def _fuse(
     prior = mean.copy()
     prior[:, 2:4], prior[:, 4] = 0.0, settings.height_m
     valid = seeds.valid[box]
-    for _ in range(ITERATIONS):
+    for _ in range(TOGETHER):
         seen = look(left.projection[box], left.sees_height[box], mean[birth], left.dt_s[box], settings)
         matrix, vector = kalman.information(seen.jacobian, seen.noise, left.z[box] - seen.z, valid)
         total = np.zeros((len(members), STATE, STATE))
         pull = (inverse @ (prior - mean)[..., None])[..., 0]
         np.add.at(total, birth, matrix)
         np.add.at(pull, birth, vector)
-        shift, covariance = kalman.correct(inverse, total, pull)
+        shift, covariance = kalman.correct(inverse + total, pull)
         mean = mean + shift
     return Births(mean, covariance, np.array(logits), birth, box)

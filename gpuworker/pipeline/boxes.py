@@ -3,7 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuworker.pipeline.intervals import meeting
+
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 SAMPLE_COLUMNS = 6  # sample points across a box: an occlusion is known to about a sixth of the width
 SAMPLE_ROWS = 15
@@ -48,45 +51,57 @@ def nms(xyxy: NDArray, confidence: NDArray, threshold: float) -> NDArray[np.int6
     return np.asarray(order[alive], dtype=np.int64)
 
 
-def covered_share(xyxy: NDArray) -> Floats:
+def covered_share(xyxy: NDArray, frame: Ints | None = None) -> Floats:
     """Give for each box (n, 4) the largest share of it that any single other box covers, (n,) in [0, 1].
 
-    A box that is not finite covers nothing and counts as covered, as one without area does.
+    Only boxes of the same ``frame`` (n,), which counts from 0, cover each other. A box that is not finite covers
+    nothing and counts as covered, as one without area does.
     """
-    xyxy = np.where(np.isfinite(xyxy).all(axis=1, keepdims=True), xyxy, 0.0)
-    shared = intersections(xyxy, xyxy)
-    np.fill_diagonal(shared, 0.0)
-    worst = shared.max(axis=1, initial=0.0)
-    size = areas(xyxy)
+    boxes = np.asarray(xyxy, dtype=np.float64)
+    boxes = np.where(np.isfinite(boxes).all(axis=1, keepdims=True), boxes, 0.0)
+    group = np.zeros(len(boxes), np.int64) if frame is None else frame
+    a, b = meeting(boxes[:, 0], boxes[:, 2], group, boxes[:, 0], boxes[:, 2], group)
+    other = np.flatnonzero(a != b)
+    a, b = a[other], b[other]
+    sides = np.minimum(boxes[a, 2:], boxes[b, 2:]) - np.maximum(boxes[a, :2], boxes[b, :2])
+    shared = np.maximum(sides[:, 0], 0.0) * np.maximum(sides[:, 1], 0.0)
+    worst = np.zeros(len(boxes))
+    np.maximum.at(worst, a, shared)
+    size = areas(boxes)
     return np.asarray(np.divide(worst, size, out=np.ones_like(worst), where=size > 0))
 
 
-def visible_share(
-    boxes: Floats, occluders: Floats, hides: NDArray[np.bool_], picture: Floats
-) -> tuple[Floats, Floats]:
-    """Give the share of each box, and of its lowest fifth, that lies in the picture and behind no occluder.
+def visible_share(boxes: Floats, pictures: Floats, hidden: Ints, occluders: Floats) -> tuple[Floats, Floats]:
+    """Give the share of each box, and of its lowest fifth, that lies in its picture and behind no occluder.
 
     Args:
-        boxes: (..., n, 4) xyxy px; a box of NaN is not visible at all.
-        occluders: (..., m, 4) xyxy px; NaN hides nothing.
-        hides: (..., n, m) whether the occluder stands in front of the box.
-        picture: (..., 4) xyxy px, what the picture shows.
+        boxes: (n, 4) xyxy px; a box of NaN is not visible at all.
+        pictures: (n, 4) xyxy px, what the picture of each box shows.
+        hidden: (p,) index of the box that each occluder stands before.
+        occluders: (p, 4) xyxy px.
 
     Returns:
-        Two of (..., n) in [0, 1], by sample points.
+        Two of (n,) in [0, 1], by sample points.
     """
+    # the samples of a line are the bits of a byte
     columns = (np.arange(SAMPLE_COLUMNS) + 0.5) / SAMPLE_COLUMNS
     lines = (np.arange(SAMPLE_ROWS) + 0.5) / SAMPLE_ROWS
-    u = boxes[..., 0:1] + columns * (boxes[..., 2:3] - boxes[..., 0:1])  # (..., n, columns)
-    v = boxes[..., 1:2] + lines * (boxes[..., 3:4] - boxes[..., 1:2])  # (..., n, rows)
-    edge = picture[..., None, None, :]
-    in_u = (u > edge[..., 0]) & (u < edge[..., 2])
-    in_v = (v > edge[..., 1]) & (v < edge[..., 3])
-    box = occluders[..., None, :, None, :]  # (..., 1, m, 1, 4)
-    hit_u = (u[..., None, :] > box[..., 0]) & (u[..., None, :] < box[..., 2]) & hides[..., None]
-    hit_v = (v[..., None, :] > box[..., 1]) & (v[..., None, :] < box[..., 3])  # (..., n, m, rows)
-    # a sample is hidden when any occluder spans both its column and its row
-    spans = np.swapaxes(hit_v, -1, -2).astype(np.float32) @ hit_u.astype(np.float32)
-    seen = (spans == 0) & in_v[..., :, None] & in_u[..., None, :]  # (..., n, rows, columns)
-    by_row = seen.mean(axis=-1)
-    return by_row.mean(axis=-1), by_row[..., -FOOT_ROWS:].mean(axis=-1)
+    u = boxes[:, :1] + columns * (boxes[:, 2:3] - boxes[:, :1])  # (n, columns)
+    v = boxes[:, 1:2] + lines * (boxes[:, 3:] - boxes[:, 1:2])  # (n, rows)
+    inside = _bits((u > pictures[:, :1]) & (u < pictures[:, 2:3]))[:, None]  # (n, 1)
+    seen = np.where((v > pictures[:, 1:2]) & (v < pictures[:, 3:]), inside, np.uint8(0))  # (n, rows)
+    if len(hidden):
+        order = np.argsort(hidden, kind="stable")
+        hidden, front = hidden[order], occluders[order]
+        across = _bits((u[hidden] > front[:, :1]) & (u[hidden] < front[:, 2:3]))[:, None]
+        spans = np.where((v[hidden] > front[:, 1:2]) & (v[hidden] < front[:, 3:]), across, np.uint8(0))
+        first = np.flatnonzero(np.diff(hidden, prepend=-1))
+        seen[hidden[first]] &= ~np.bitwise_or.reduceat(spans, first, axis=0)
+    by_row = np.bitwise_count(seen)
+    whole = by_row.sum(axis=1) / (SAMPLE_COLUMNS * SAMPLE_ROWS)
+    return whole, by_row[:, -FOOT_ROWS:].sum(axis=1) / (SAMPLE_COLUMNS * FOOT_ROWS)
+
+
+def _bits(flags: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Pack up to eight flags (n, k) into a byte each, (n,)."""
+    return np.packbits(flags, axis=1)[:, 0]

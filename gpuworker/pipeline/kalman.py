@@ -57,25 +57,48 @@ def information(
     """Give what measurements tell about states: matrices (n, 5, 5) and vectors (n, 5).
 
     Args:
-        jacobian: (n, m, 5) of the measurement by the state.
-        noise: (n, m, m) covariance of the measurement.
-        residual: (n, m) measured minus predicted.
-        measured: (n, m) which components were measured; the others tell nothing.
+        jacobian: (n, 3, 5) of the measurement by the state.
+        noise: (n, 3, 3) covariance of the measurement.
+        residual: (n, 3) measured minus predicted.
+        measured: (n, 3) which components were measured; the others tell nothing.
     """
-    # where nothing was measured, neither side of the inverse lets anything through
+    gain = np.swapaxes(jacobian, 1, 2) @ weights(noise, measured)  # (n, 5, 3)
+    return gain @ jacobian, (gain @ np.where(measured, residual, 0.0)[..., None])[..., 0]
+
+
+def weights(covariance: Floats, measured: NDArray[np.bool_]) -> Floats:
+    """Give the inverses (n, 3, 3) of covariances (n, 3, 3) of the components measured (n, 3), 0 for the others."""
     both = measured[:, :, None] & measured[:, None, :]
-    weight = np.linalg.inv(np.where(both, noise, np.eye(noise.shape[-1])))
-    told = jacobian * measured[..., None]
-    gain = np.swapaxes(told, 1, 2) @ weight  # (n, 5, m)
-    residual = np.where(measured, residual, 0.0)
-    return gain @ told, (gain @ residual[..., None])[..., 0]
+    return np.where(both, invert3(np.where(both, covariance, IDENTITY))[0], 0.0)
 
 
-def correct(cov_inverse: Floats, matrix: Floats, vector: Floats) -> tuple[Floats, Floats]:
-    """Give the shift (n, 5) of the mean and the covariance (n, 5, 5) after information is added.
+def update(
+    cov: Floats, jacobian: Floats, spread: Floats, residual: Floats, measured: NDArray[np.bool_]
+) -> tuple[Floats, Floats]:
+    """Give the shift (n, 5) of the mean and the covariance (n, 5, 5) after one measurement of each state.
+
+    Args:
+        cov: (n, 5, 5) before.
+        jacobian, residual, measured: as in ``information``.
+        spread: (n, 3, 3) covariance of the residual.
+
+    Source: Kalman filter, Bar-Shalom et al., eq. 5.2.3-17.
+    """
+    reach = cov @ np.swapaxes(jacobian, 1, 2)  # (n, 5, 3)
+    gain = reach @ weights(spread, measured)
+    shift = gain @ np.where(measured, residual, 0.0)[..., None]
+    return shift[..., 0], cov - gain @ np.swapaxes(reach, 1, 2)
+
+
+def correct(matrix: Floats, vector: Floats) -> tuple[Floats, Floats]:
+    """Give the shift (n, 5) of the mean and the covariance (n, 5, 5) that information adds up to.
+
+    Args:
+        matrix: (n, 5, 5) inverse covariance before, and what measurements tell.
+        vector: (n, 5) what they tell.
 
     Source: the information filter, Bar-Shalom et al., section 7.2.
     """
-    inverse = invert(cov_inverse + matrix)
+    inverse = invert(matrix)
     cov = (inverse + np.swapaxes(inverse, 1, 2)) / 2
     return (cov @ vector[..., None])[..., 0], cov

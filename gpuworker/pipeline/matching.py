@@ -1,15 +1,17 @@
-"""One tick of association over all frames: each frame against the prediction and all other frames."""
+"""One tick of association over all frames: each against the prediction and what the other frames show."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuworker.pipeline import kalman
-from gpuworker.pipeline.association import assign, fit
+from gpuworker.pipeline.association import assign, fit, near
 from gpuworker.pipeline.observation import HYPOTHESES, Measured
 from gpuworker.pipeline.settings import TrackerSettings
-from gpuworker.pipeline.views import MEASURED, STATE, Look, Views, look_at
+from gpuworker.pipeline.views import MEASURED, Look, Views, look_at
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -24,8 +26,8 @@ class Scene:
         views: the site's cameras.
         camera: (f,) index of each frame's camera.
         dt_s: (f,) capture time of the frame minus the tick.
-        measured: boxes of each frame.
-        appearance: for each frame (d, t) what the looks of box and track say, nats.
+        measured: boxes of all frames.
+        alike: gives for boxes (p,) and tracks (p,) what their looks say, nats (p,).
         mean, covariance: (t, 5) and (t, 5, 5) of the tracks, predicted to the tick.
         seen: (f, t) what the tracks look like at ``mean``.
         log_odds: (f, t) log odds that the person exists and is detected in the frame.
@@ -35,8 +37,8 @@ class Scene:
     views: Views
     camera: Ints
     dt_s: Floats
-    measured: tuple[Measured, ...]
-    appearance: tuple[Floats, ...]
+    measured: Measured
+    alike: Callable[[Ints, Ints], Floats]
     mean: Floats
     covariance: Floats
     seen: Look
@@ -49,12 +51,13 @@ class Match:
     """What an association found.
 
     Attributes:
-        box: (f, t) index of the box that shows the track, -1 for none.
+        box: (f, t) index of the box that shows the track among those of all frames, -1 for none.
         fit: (f, t) what place and look of that box say for the person, nats; 0 without one.
         confidence: (f, t) what its confidence says.
-        outside: (f, t, 3) box that the other frames and the prediction say, NaN in a frame without boxes.
+        outside: (f, t, 3) box that the other frames and the prediction say.
         outside_variance: (f, t, 3) of that box with its own noise, px^2.
         mean, covariance: of the tracks with everything taken in.
+        seen: (f, t) what the tracks look like close to ``mean``.
     """
 
     box: Ints
@@ -64,100 +67,170 @@ class Match:
     outside_variance: Floats
     mean: Floats
     covariance: Floats
+    seen: Look
 
 
-class Matcher:
-    """Associates the frames of one tick; each pass goes through the frames in order."""
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Pairs that were matched, m of them.
+
+    Attributes:
+        frame, track, box: (m,) indices.
+        evidence: (m,) what place and look say, nats.
+        used: (m, 3) components that count under the likeliest hypothesis.
+    """
+
+    frame: Ints
+    track: Ints
+    box: Ints
+    evidence: Floats
+    used: Bools
+
+
+def associate(scene: Scene, settings: TrackerSettings) -> Match:
+    """Match the frames of one tick.
+
+    At first one after the other, each against the prediction with all frames before it; then, around the places that
+    this has found, each against the prediction with all others: one after the other, and all at once.
+    """
+    pairing = _Pairing(scene, settings)
+    found = pairing.one_by_one([NOTHING] * len(scene.camera))
+    pairing.centre(found)
+    found = pairing.one_by_one(found)
+    predicted, spread = pairing.outside(found)
+    where = pairing.frame, pairing.track
+    final = pairing.decide(slice(None), predicted[where], spread[where])
+    pairing.settle(final)
+    shape = scene.log_odds.shape
+    box, evidence, confidence = np.full(shape, -1, dtype=np.int64), np.zeros(shape), np.zeros(shape)
+    box[final.frame, final.track] = final.box
+    evidence[final.frame, final.track] = final.evidence
+    confidence[final.frame, final.track] = scene.measured.evidence[final.box]
+    return Match(
+        box=box,
+        fit=evidence,
+        confidence=confidence,
+        outside=predicted,
+        outside_variance=np.diagonal(spread, axis1=2, axis2=3),
+        mean=scene.mean + pairing.shift,
+        covariance=pairing.covariance,
+        seen=pairing.seen,
+    )
+
+
+class _Pairing:
+    """Tracks with what the boxes matched so far tell about them.
+
+    Attributes:
+        frame, track: (p,) of the boxes and tracks that may belong together.
+        seen: (f, t) what the tracks look like where derivatives are taken.
+        shift, covariance: (t, 5) and (t, 5, 5) away from the prediction, with all that was matched.
+    """
 
     def __init__(self, scene: Scene, settings: TrackerSettings) -> None:
-        """Begin with nothing matched."""
-        self._scene = scene
-        self._settings = settings
-        frames, tracks = len(scene.camera), len(scene.mean)
-        self._box = np.full((frames, tracks), -1, dtype=np.int64)
-        self._fit = np.zeros((frames, tracks))
-        self._confidence = np.zeros((frames, tracks))
-        self._outside = np.full((frames, tracks, MEASURED), np.nan)
-        self._outside_variance = np.full((frames, tracks, MEASURED), np.nan)
-        self._z = np.zeros((frames, tracks, MEASURED))
-        self._valid = np.zeros((frames, tracks, MEASURED), dtype=bool)
-        self._inverse = kalman.invert(scene.covariance)
-        self._matrix = np.zeros((frames, tracks, STATE, STATE))
-        self._vector = np.zeros((frames, tracks, STATE))
-        self._look, self._predicted = scene.seen, scene.seen.z
+        """Begin with the prediction."""
+        self._scene, self._settings = scene, settings
+        self.seen, self._z = scene.seen, scene.seen.z  # (f, t, 3) box of the prediction by those derivatives
+        self.shift, self.covariance = np.zeros_like(scene.mean), scene.covariance.copy()
+        cameras = [scene.views.cameras[c] for c in scene.camera.tolist()]
+        picture_px = np.array([[c.width, c.height] for c in cameras], dtype=np.float64).reshape(-1, 2)
+        s = scene.seen
+        spread = s.jacobian @ scene.covariance @ s.jacobian.swapaxes(-1, -2) + s.noise
+        pairs = near(scene.measured, s.z, spread, s.size_px, scene.log_prior, picture_px, settings)
+        self._pairs, self._tracks = pairs, max(len(scene.mean), 1)
+        self.frame, self.track = pairs.frame, pairs.track
+        self._alike = scene.alike(pairs.box, pairs.track)
+        odds = scene.log_odds[pairs.frame, pairs.track]
+        self._said = scene.measured.evidence[pairs.box] + odds + self._alike
+        self._runs = _runs(pairs.frame, len(scene.camera))
 
-    def run(self, passes: int) -> Match:
-        """Match all frames, each against what the prediction and all other frames say."""
-        for _ in range(passes):
-            for frame in range(len(self._scene.camera)):
-                self._match(frame)
-            shift, _ = self._correct()
-            self._linearise(self._scene.mean + shift)
-        shift, covariance = self._correct()
-        return Match(
-            box=self._box,
-            fit=self._fit,
-            confidence=self._confidence,
-            outside=self._outside,
-            outside_variance=self._outside_variance,
-            mean=self._scene.mean + shift,
-            covariance=covariance,
+    def decide(self, run: slice, predicted: Floats, spread: Floats) -> _Found:
+        """Match a run of pairs (p,) by the boxes that their tracks should give, (p, 3) and (p, 3, 3)."""
+        pairs = self._pairs.part(run)
+        evidence, hypothesis = fit(pairs, predicted, spread, self._settings)
+        chosen = assign(evidence + self._said[run], pairs.box, pairs.frame * self._tracks + pairs.track)
+        return _Found(
+            frame=pairs.frame[chosen],
+            track=pairs.track[chosen],
+            box=pairs.box[chosen],
+            evidence=(evidence + self._alike[run])[chosen],
+            used=pairs.valid[chosen] & HYPOTHESES[hypothesis[chosen]],
         )
 
-    def _correct(self) -> tuple[Floats, Floats]:
-        """Give the shift of the prediction and the covariance with all that the matched boxes tell."""
-        return kalman.correct(self._inverse, self._matrix.sum(axis=0), self._vector.sum(axis=0))
+    def one_by_one(self, found: Sequence[_Found]) -> list[_Found]:
+        """Match each frame anew, what was found in it before taken out, and what is found taken in."""
+        out = []
+        for f, run in enumerate(self._runs):
+            if run.start == run.stop:
+                out.append(NOTHING)
+                continue
+            self._take(found[f], -1.0)
+            jacobian = self.seen.jacobian[f]
+            predicted = self._z[f] + (jacobian @ self.shift[..., None])[..., 0]
+            spread = jacobian @ self.covariance @ jacobian.swapaxes(1, 2) + self.seen.noise[f]
+            track = self.track[run]
+            out.append(self.decide(run, predicted[track], spread[track]))
+            self._take(out[-1], 1.0)
+        return out
 
-    def _linearise(self, at: Floats) -> None:
-        """Take derivatives at states (t, 5); shifts stay relative to the prediction."""
-        self._look = look_at(self._scene.views, self._scene.camera, self._scene.dt_s, at, self._settings)
-        offset = self._scene.mean - at  # (t, 5)
-        # the box of the prediction, by the derivatives at the new point
-        self._predicted = self._look.z + (self._look.jacobian @ offset[..., None])[..., 0]
-        frame, track = np.nonzero(self._box >= 0)
-        if len(frame):
-            self._inform(frame, track)
-
-    def _inform(self, frame: Ints | int, track: Ints) -> None:
-        """Work out what matched pairs (m,) tell about their tracks."""
-        self._matrix[frame, track], self._vector[frame, track] = kalman.information(
-            self._look.jacobian[frame, track],
-            self._look.noise[frame, track],
-            self._z[frame, track] - self._predicted[frame, track],
-            self._valid[frame, track],
-        )
-
-    def _match(self, f: int) -> None:
-        """Match one frame against the prediction and all other frames."""
-        measured, s = self._scene.measured[f], self._settings
-        self._box[f], self._fit[f], self._confidence[f] = -1, 0.0, 0.0
-        self._matrix[f], self._vector[f] = 0.0, 0.0  # what is left is of the others
-        if len(measured) == 0:
+    def _take(self, found: _Found, sign: float) -> None:
+        """Take in what was found in one frame, or take it out: in with less than no noise."""
+        if len(found.box) == 0:
             return
-        shift, covariance = self._correct()
-        jacobian = self._look.jacobian[f]
-        predicted = self._predicted[f] + (jacobian @ shift[..., None])[..., 0]
-        spread = jacobian @ covariance @ np.swapaxes(jacobian, 1, 2) + self._look.noise[f]
-        camera = self._scene.views.cameras[self._scene.camera[f]]
-        found = fit(
-            measured,
-            predicted,
-            spread,
-            self._look.size_px[f],
-            self._scene.log_prior[f],
-            (float(camera.width), float(camera.height)),
-            s,
+        t, where = found.track, (found.frame, found.track)
+        jacobian, covariance = self.seen.jacobian[where], self.covariance[t]
+        spread = jacobian @ covariance @ jacobian.swapaxes(1, 2) + sign * self.seen.noise[where]
+        predicted = self._z[where] + (jacobian @ self.shift[t][..., None])[..., 0]
+        residual = self._scene.measured.z[found.box] - predicted
+        shift, self.covariance[t] = kalman.update(covariance, jacobian, spread, residual, found.used)
+        self.shift[t] += shift
+
+    def centre(self, found: Sequence[_Found]) -> None:
+        """Take derivatives where the tracks are with what was found in each frame."""
+        scene, at = self._scene, self._scene.mean + self.shift
+        self.seen = look_at(scene.views, scene.camera, scene.dt_s, at, self._settings)
+        self._z = self.seen.z - (self.seen.jacobian @ self.shift[..., None])[..., 0]
+        self._inverse = kalman.invert(scene.covariance)
+        self.settle(_joined(found))
+
+    def settle(self, found: _Found) -> None:
+        """Take in all that was found, and nothing else."""
+        where = found.frame, found.track
+        residual = self._scene.measured.z[found.box] - self._z[where]
+        told, pull = kalman.information(
+            self.seen.jacobian[where], self.seen.noise[where], residual, found.used
         )
-        evidence = found.evidence + self._scene.appearance[f]
-        column = assign(evidence + measured.evidence[:, None] + self._scene.log_odds[f])
-        row = np.flatnonzero(column >= 0)
-        track = column[row]
-        self._box[f, track] = row
-        self._outside[f] = predicted
-        self._outside_variance[f] = np.diagonal(spread, axis1=1, axis2=2)
-        self._fit[f, track] = evidence[row, track]
-        self._confidence[f, track] = measured.evidence[row]
-        self._z[f, track] = measured.z[row]
-        self._valid[f, track] = measured.valid[row] & HYPOTHESES[found.hypothesis[row, track]]
-        if len(row):
-            self._inform(f, track)
+        matrix, vector = self._inverse.copy(), np.zeros(self.shift.shape)
+        for run in _runs(found.frame, len(self.seen.z)):  # a track has one box in a frame at most
+            matrix[found.track[run]] += told[run]
+            vector[found.track[run]] += pull[run]
+        self.shift, self.covariance = kalman.correct(matrix, vector)
+
+    def outside(self, found: Sequence[_Found]) -> tuple[Floats, Floats]:
+        """Give the boxes (f, t, 3) and (f, t, 3, 3) that the prediction and all other frames say."""
+        jacobian, own = self.seen.jacobian, _joined(found)
+        predicted = self._z + (jacobian @ self.shift[..., None])[..., 0]
+        spread = jacobian @ self.covariance @ jacobian.swapaxes(-1, -2)
+        where = own.frame, own.track
+        residual = np.where(own.used, self._scene.measured.z[own.box] - predicted[where], 0.0)
+        # the gain of taking in the own box with less than no noise
+        gain = spread[where] @ kalman.weights(self.seen.noise[where] - spread[where], own.used)
+        predicted[where] -= (gain @ residual[..., None])[..., 0]
+        spread[where] += gain @ spread[where]
+        return predicted, spread + self.seen.noise
+
+
+def _runs(frame: Ints, frames: int) -> list[slice]:
+    """Give where each of the frames lies in (n,) sorted ones."""
+    begin = frame.searchsorted(np.arange(frames + 1)).tolist()
+    return [slice(a, b) for a, b in pairwise(begin)]
+
+
+def _joined(found: Sequence[_Found]) -> _Found:
+    """Join what was found in frames, in their order."""
+    return _Found(*(np.concatenate([getattr(f, name) for f in (NOTHING, *found)]) for name in FOUND))
+
+
+FOUND = tuple(f.name for f in fields(_Found))
+_NONE = np.zeros(0, dtype=np.int64)
+NOTHING = _Found(_NONE, _NONE, _NONE, np.zeros(0), np.zeros((0, MEASURED), dtype=bool))

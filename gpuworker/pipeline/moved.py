@@ -34,12 +34,14 @@ class _Votes:
     Attributes:
         at_s: time.
         people: how many were voted on.
+        usual: how many votes are for no way at all.
         ways_px, places_px: (k, 2) from where people should be to boxes, and where they should be.
         agree_px: (k,) by how much votes may differ.
     """
 
     at_s: float
     people: int
+    usual: int
     ways_px: Floats
     places_px: Floats
     agree_px: Floats
@@ -81,11 +83,15 @@ class CameraWatch:
         are about where they should be, or nothing is sure.
         """
         s, watched = self._settings, self._watched[camera]
+        few = slice(None, None, max(1, -(-len(people_px) // s.vote_people)))  # enough at a time
+        people_px, std_px = people_px[few], std_px[few]
         reach_px, least_px = s.reach * self._width[camera], s.agree * self._width[camera]
         way = boxes_px[:, None] - people_px  # (m, n, 2)
         box, person = np.nonzero((np.abs(way) <= reach_px).all(axis=2))
         agree_px = np.maximum(s.agree_std * std_px[person], least_px)
-        watched.votes.append(_Votes(now_s, len(people_px), way[box, person], people_px[person], agree_px))
+        ways_px = way[box, person]
+        usual = int((np.abs(ways_px).max(axis=1, initial=0.0) <= agree_px).sum())
+        watched.votes.append(_Votes(now_s, len(people_px), usual, ways_px, people_px[person], agree_px))
         people = sum(v.people for v in watched.votes)
         while (
             people - (old := watched.votes[0]).people >= s.vote_people or now_s - old.at_s > s.vote_memory_s
@@ -121,12 +127,11 @@ class CameraWatch:
 
 def _winner(votes: Sequence[_Votes], people: int, reach_px: float, s: BiasSettings) -> Floats | None:
     """Give the way (2,) for which enough of the people voted; None where none has won or it is no way."""
+    enough = max(s.vote_share * people, s.vote_lead * sum(v.usual for v in votes))
+    if enough > min(people, sum(len(v.ways_px) for v in votes)):  # nobody votes twice for a way
+        return None
     ways, places = np.concatenate([v.ways_px for v in votes]), np.concatenate([v.places_px for v in votes])
     agree_px = np.concatenate([v.agree_px for v in votes])
-    usual = int((np.abs(ways).max(axis=1) <= agree_px).sum())
-    enough = max(s.vote_share * people, s.vote_lead * usual)
-    if len(ways) < enough:
-        return None
     top = _densest(ways, float(np.median(agree_px)), reach_px)
     near = np.abs(ways - top).max(axis=1) <= agree_px
     if near.sum() < enough:

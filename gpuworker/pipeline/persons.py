@@ -7,7 +7,7 @@ while the track is young; in doubt it is a new person.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ from gpuworker.pipeline.tracks import Tracks
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+TIDY = timedelta(seconds=1)  # between two searches for what was too long ago
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +102,16 @@ class Persons:
         self._person: dict[int, int] = {}  # track -> person
         self._known: dict[int, Known] = {}  # person -> what is remembered
         self._newcomers: dict[int, _Newcomer] = {}  # by track
+        # who was here in the tick before, whose place is noted once they have gone
+        self._before = (datetime.min.replace(tzinfo=UTC), Tracks.none(0), np.zeros(0, dtype=np.int64))
+        self._tidied_at = datetime.min.replace(tzinfo=UTC)
 
     def step(
         self, at: datetime, tracks: Tracks, revisions: Sequence[Revision] = ()
     ) -> tuple[Ints, tuple[Recognition, ...], tuple[Renamed, ...]]:
         """Give the person of each published track (n,), who was recognised, and who was renamed in this tick."""
         ids = tracks.number.tolist()
+        self._note_gone(ids)
         before = {r.before: self._person[r.before] for r in revisions if r.before in self._person}
         fresh = [t for t in ids if t not in self._person]
         open_ = [i for i, t in enumerate(ids) if t in self._newcomers or t not in self._person]
@@ -120,7 +126,10 @@ class Persons:
                 self._person[t] = self._take_number()
                 place_m = tracks.mean[ids.index(t), :2].copy()
                 self._newcomers[t] = _Newcomer(self._person[t], at, place_m)
-        self._remember(at, tracks)
+        person = np.array([self._person[t] for t in ids], dtype=np.int64)
+        unknown = [p not in self._known for p in person.tolist()]
+        self._remember(at, tracks, person, (tracks.looked | np.array(unknown, dtype=bool)).nonzero()[0])
+        self._before = at, tracks, person
         renamed = tuple(
             Renamed(self._person[r.after], before[r.before], r.is_new and r.before not in ids, r)
             for r in revisions
@@ -130,29 +139,35 @@ class Persons:
             self._known.pop(merged.previous, None)
             self._newcomers.pop(merged.why.before, None)
         self._forget(at, set(ids))
-        return np.array([self._person[t] for t in ids], dtype=np.int64), recognised, renamed
+        return person, recognised, renamed
 
     def _recognise(self, at: datetime, tracks: Tracks, rows: list[int]) -> tuple[Recognition, ...]:
         """Match newcomers to people who are away: mutually best, likely, reachable, with a margin."""
         s = self._settings
-        present = {self._person.get(t) for t in tracks.number.tolist()}
-        away = [k for n, k in self._known.items() if n not in present and len(k.looks)]
-        if not away or not rows or tracks.look.shape[1] != away[0].looks.shape[1]:
+        if not rows or not tracks.look.shape[1]:
             return ()
-        known = [i for i in rows if np.linalg.norm(tracks.all_looks[i]) >= s.min_looks]
-        if not known:
+        length = np.sqrt((tracks.all_looks[rows] ** 2).sum(axis=1))
+        clear = [i for i, enough in zip(rows, (length >= s.min_looks).tolist(), strict=True) if enough]
+        present = {self._person.get(t) for t in tracks.number.tolist()}
+        d = tracks.look.shape[1]
+        away = [
+            k for n, k in self._known.items() if n not in present and len(k.looks) and k.looks.shape[1] == d
+        ]
+        if not away or not clear:
             return ()
         away.sort(key=lambda k: k.at, reverse=True)
         # who went last is the likeliest to be back
         prior = s.return_logit - np.log(np.arange(len(away)) + 1.0)
-        similarity = np.array(
-            [[float((k.looks @ unit(tracks.all_looks[i])).max()) for k in away] for i in known]
-        )
-        odds = np.array([[self._place(at, tracks, i, k) for k in away] for i in known]) + prior
-        alike = similarity >= s.threshold if not self._likelihood.is_learned else True
-        odds = np.where(alike, odds + self._likelihood.evidence(similarity, s.limit), -np.inf)
+        first = np.cumsum([0, *(len(k.looks) for k in away[:-1])])
+        alike = unit(tracks.all_looks[clear]) @ np.concatenate([k.looks for k in away]).T
+        similarity = np.maximum.reduceat(alike, first, axis=1)  # (r, away)
+        place_m, velocity_mps = np.array([k.place_m for k in away]), np.array([k.velocity_mps for k in away])
+        left_s = np.array([(at - k.at).total_seconds() for k in away])
+        odds = prior + [self._place(at, tracks, i, away, place_m, velocity_mps, left_s) for i in clear]
+        likely = similarity >= s.threshold if not self._likelihood.is_learned else True
+        odds = np.where(likely, odds + self._likelihood.evidence(similarity, s.limit), -np.inf)
         found = []
-        for row, i in enumerate(known):
+        for row, i in enumerate(clear):
             column = int(np.argmax(odds[row]))
             rivals = np.concatenate([np.delete(odds[row], column), np.delete(odds[:, column], row), [0.0]])
             if odds[row, column] - rivals.max() >= s.margin:
@@ -160,22 +175,33 @@ class Persons:
                 found.append(self._recognition(at, tracks, i, away[column], *pair))
         return tuple(found)
 
-    def _place(self, at: datetime, tracks: Tracks, i: int, who: Known) -> float:
-        """Give the log odds, by time and way, that a newcomer is an absent person and not a new one.
+    def _place(
+        self,
+        at: datetime,
+        tracks: Tracks,
+        i: int,
+        away: Sequence[Known],
+        place_m: Floats,
+        velocity_mps: Floats,
+        left_s: Floats,
+    ) -> Floats:
+        """Give the log odds (n,), by time and way, that a newcomer is each absent person and not a new one.
 
         Somebody who is away spreads over the floor with time, until anywhere is as likely as for a
         newcomer; -inf where the two cannot be the same.
         """
         s = self._settings
         track, here_m = int(tracks.number[i]), tracks.mean[i, :2]
-        newcomer = self._newcomers.get(track)
+        newcomer, mine = self._newcomers.get(track), self._person.get(track)
         born_at, born_m = (newcomer.born_at, newcomer.place_m) if newcomer else (at, here_m)
-        if (who.at - born_at).total_seconds() > s.overlap_s or who.number == self._person.get(track):
-            return -np.inf
-        if who.at > born_at:  # both were there: only where they are since then compares
-            born_at, born_m = at, here_m
-        gap_s = max((born_at - who.at).total_seconds(), 0.0)
-        return place_odds(born_m, who.place_m, who.velocity_mps, gap_s, s)
+        gap_s = left_s - (at - born_at).total_seconds()  # negative where both were there
+        odds = np.where(
+            gap_s < 0,  # then only where they are since then compares
+            place_odds(here_m, place_m, velocity_mps, np.maximum(left_s, 0.0), s),
+            place_odds(born_m, place_m, velocity_mps, np.maximum(gap_s, 0.0), s),
+        )
+        other = np.array([who.number != mine for who in away])
+        return np.where(other & (gap_s >= -s.overlap_s), odds, -np.inf)
 
     def _recognition(
         self, at: datetime, tracks: Tracks, i: int, who: Known, similarity: float, evidence: float
@@ -190,22 +216,39 @@ class Persons:
             distance_m=float(np.linalg.norm(tracks.mean[i, :2] - who.place_m)),
         )
 
-    def _remember(self, at: datetime, tracks: Tracks) -> None:
-        """Note place and looks of those who are here; a look that is new to the person is kept beside the others."""
-        own = tracks.own_look
-        clear = np.linalg.norm(own, axis=1) >= self._settings.min_looks
+    def _note_gone(self, here: Sequence[int]) -> None:
+        """Note where those were last whose tracks are not published any more."""
+        at, tracks, person = self._before
+        gone = np.isin(tracks.number, here, invert=True).nonzero()[0]
+        for i in gone.tolist():
+            self._note(at, tracks, int(person[i]), i)
+
+    def _note(self, at: datetime, tracks: Tracks, person: int, i: int) -> None:
+        if person in self._known:
+            place_m, velocity_mps = tracks.mean[i, :2].copy(), tracks.mean[i, 2:4].copy()
+            self._known[person] = replace(
+                self._known[person],
+                at=at,
+                track=int(tracks.number[i]),
+                place_m=place_m,
+                velocity_mps=velocity_mps,
+            )
+
+    def _remember(self, at: datetime, tracks: Tracks, person: Ints, rows: Ints) -> None:
+        """Note who is new or was looked at; a look that is new to the person is kept beside the others."""
+        if len(rows) == 0:
+            return
+        own = tracks.own_look[rows]
+        clear = (np.sqrt((own**2).sum(axis=1)) >= self._settings.min_looks).tolist()
         units = unit(own)
-        for i, track in enumerate(tracks.number.tolist()):
-            number = self._person[track]
+        for k, i in enumerate(rows.tolist()):
+            number = int(person[i])
             before = self._known.get(number)
-            looks = (
-                before.looks if before and before.looks.shape[1] == tracks.look.shape[1] else tracks.look[:0]
-            )
-            if clear[i]:
-                looks = self._with_look(looks, units[i])
-            self._known[number] = Known(
-                number, track, at, tracks.mean[i, :2].copy(), looks, tracks.mean[i, 2:4].copy()
-            )
+            looks = before.looks if before and before.looks.shape[1] == own.shape[1] else own[:0]
+            if clear[k]:
+                looks = self._with_look(looks, units[k])
+            place_m, velocity_mps = tracks.mean[i, :2].copy(), tracks.mean[i, 2:4].copy()
+            self._known[number] = Known(number, int(tracks.number[i]), at, place_m, looks, velocity_mps)
 
     def _with_look(self, looks: Floats, look: Floats) -> Floats:
         """Add a prototype, or put it in the place of the one that it is like."""
@@ -221,7 +264,13 @@ class Persons:
             for t, n in self._newcomers.items()
             if t in here and (at - n.born_at).total_seconds() <= s.revise_s
         }
-        gone = [n for n, k in self._known.items() if (at - k.at).total_seconds() > s.memory_s]
+        if at - self._tidied_at < TIDY:
+            return
+        self._tidied_at = at
+        present = {self._person[t] for t in here}
+        gone = [
+            n for n, k in self._known.items() if n not in present and (at - k.at).total_seconds() > s.memory_s
+        ]
         for number in gone:
             del self._known[number]
         live = {k.track for k in self._known.values()} | here
@@ -234,4 +283,7 @@ class Persons:
 
     def known(self) -> tuple[Known, ...]:
         """Give what is remembered of everybody, e.g. for a store."""
+        at, tracks, person = self._before
+        for i, number in enumerate(person.tolist()):
+            self._note(at, tracks, number, i)
         return tuple(self._known.values())

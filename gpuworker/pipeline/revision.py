@@ -183,12 +183,19 @@ class Reviser:
         """Give who was lost from sight before a track's number was last beyond doubt, and could have come there."""
         s = self._settings
         since, here_m = self._judged[number]
-        for who in (*self._hidden.values(), *self._shown.values()):
-            gap_s = (since - who.at).total_seconds()
-            if gap_s > 0 and who.number != number and _length(who.look) >= s.min_looks:
-                odds = place_odds(here_m, who.place_m, who.velocity_mps, gap_s, s)
-                if odds > -np.inf:
-                    yield who.number, odds
+        lost = [
+            who
+            for who in (*self._hidden.values(), *self._shown.values())
+            if who.at < since and who.number != number and _length(who.look) >= s.min_looks
+        ]
+        if lost:
+            place_m, velocity_mps = (
+                np.array([w.place_m for w in lost]),
+                np.array([w.velocity_mps for w in lost]),
+            )
+            gap_s = np.array([(since - who.at).total_seconds() for who in lost])
+            odds = place_odds(here_m, place_m, velocity_mps, gap_s, s)
+            yield from ((who.number, o) for who, o in zip(lost, odds.tolist(), strict=True) if o > -np.inf)
 
     def _look_of(self, tracks: Tracks, number: int, rows: dict[int, int]) -> Floats:
         who = self._hidden.get(number)
@@ -345,17 +352,22 @@ def _sight(at: datetime, tracks: Tracks, i: int) -> Sight:
 
 
 def place_odds(
-    here_m: Floats, there_m: Floats, velocity_mps: Floats, gap_s: float, settings: IdentitySettings
-) -> float:
-    """Give the log odds, by time and way, that a newcomer is an absent person and not a new one.
+    here_m: Floats, there_m: Floats, velocity_mps: Floats, gap_s: Floats, settings: IdentitySettings
+) -> Floats:
+    """Give the log odds (n,), by time and way, that a newcomer is each of n absent people and not a new one.
+
+    Args:
+        here_m: (2,) where the newcomer is.
+        there_m, velocity_mps, gap_s: (n, 2), (n, 2) and (n,) where and how the others were last, and how long ago.
+        settings: tuning values.
 
     Somebody who is away walks on for a moment and spreads over the floor with time, until anywhere is
     as likely as for a newcomer; -inf where the way is too far for the time.
     """
     s = settings
-    if np.linalg.norm(here_m - there_m) > s.reach_m + s.reach_mps * gap_s:
-        return -np.inf
-    expected_m = there_m + velocity_mps * s.walks_on_s * -np.expm1(-gap_s / s.walks_on_s)
-    distance2 = float(((here_m - expected_m) ** 2).sum())
-    spread2 = min(s.place_m**2 + (s.walk_mps * gap_s) ** 2, s.floor_m2 / (2 * np.pi))
-    return float(np.log(s.floor_m2 / (2 * np.pi * spread2)) - distance2 / (2 * spread2))
+    walked_on = s.walks_on_s * -np.expm1(-gap_s / s.walks_on_s)
+    off_m = here_m - there_m - velocity_mps * walked_on[:, None]
+    spread2 = np.minimum(s.place_m**2 + (s.walk_mps * gap_s) ** 2, s.floor_m2 / (2 * np.pi))
+    odds = np.log(s.floor_m2 / (2 * np.pi * spread2)) - (off_m**2).sum(axis=1) / (2 * spread2)
+    too_far = np.hypot(*(here_m - there_m).T) > s.reach_m + s.reach_mps * gap_s
+    return np.where(too_far, -np.inf, odds)

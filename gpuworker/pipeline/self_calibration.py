@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from environments.geometry import CameraModel, homography_jacobian
 from gpuworker.pipeline.bias import CameraBias
 from gpuworker.pipeline.moved import CameraWatch, Move
-from gpuworker.pipeline.observation import BOTTOM, MID, TOP, Measured
+from gpuworker.pipeline.observation import BOTTOM, MID, TOP
 from gpuworker.pipeline.settings import BiasSettings
 from gpuworker.pipeline.values import CameraShift, Event
 
@@ -36,43 +36,48 @@ class SelfCalibration:
         self._learned_s = np.full(len(cameras), -np.inf)
         self._moves: list[Move] = []
 
-    def correct(self, camera: int, z: Floats) -> Floats:
-        """Take what is off from measurements (n, 3) of u_mid, v_bottom, v_top."""
+    def correct(self, camera: Ints, z: Floats) -> Floats:
+        """Take what is off from measurements (n, 3) of u_mid, v_bottom, v_top by cameras (n,)."""
         return self._bias.correct(camera, z)
+
+    def is_due(self, camera: int, captured_at: datetime) -> bool:
+        """Say whether a frame is to be learned from: a few in a second are enough."""
+        self._began_at = self._began_at or captured_at
+        now_s = (captured_at - self._began_at).total_seconds()
+        return bool(now_s - self._learned_s[camera] >= self._settings.every_s)
 
     def learn(
         self,
         camera: int,
         captured_at: datetime,
-        measured: Measured,
+        z: Floats,
+        measurable: Bools,
         box: Ints,
         expected: Floats,
         variance: Floats,
         sure: Bools,
     ) -> None:
-        """Take in one frame; a few in a second are enough, the others are left out.
+        """Take in one frame that is due.
 
         Args:
             camera: index.
             captured_at: of the frame.
-            measured: its boxes, corrected.
-            box: (t,) index of each track's box, -1 for none.
+            z, measurable: (n, 3) its boxes, corrected, and what they measure.
+            box: (t,) index of each track's box, negative for none.
             expected, variance: (t, 3) what the other cameras and the past say, px and px^2.
-            sure: (t,) whom another camera sees too and who stand in view.
+            sure: (t,) whom another camera sees too and who stand in view, at least one.
         """
-        self._began_at = self._began_at or captured_at
-        now_s = (captured_at - self._began_at).total_seconds()
+        began_at = self._began_at = self._began_at or captured_at
+        now_s = (captured_at - began_at).total_seconds()
         since_s = now_s - self._learned_s[camera]
-        if since_s < self._settings.every_s or not sure.any():
-            return
         self._learned_s[camera] = now_s
         track = np.flatnonzero(sure & (box >= 0))
-        z, spread = measured.z[box[track]], variance[track]
-        residual = z - expected[track]
-        valid = measured.valid[box[track]] & (residual**2 < NEAR_CHI2 * spread)
-        self._bias.learn(camera, z, residual, spread, valid, since_s)
-        edges = [MID, TOP if measured.valid[:, TOP].any() else BOTTOM]
-        boxes_px = measured.z[measured.valid[:, edges].all(axis=1)][:, edges]
+        mine, spread = z[box[track]], variance[track]
+        residual = mine - expected[track]
+        valid = measurable[box[track]] & (residual**2 < NEAR_CHI2 * spread)
+        self._bias.learn(camera, mine, residual, spread, valid, since_s)
+        edges = [MID, TOP if measurable[:, TOP].any() else BOTTOM]
+        boxes_px = z[measurable[:, edges].all(axis=1)][:, edges]
         std_px = np.sqrt(variance[sure][:, edges].max(axis=1))
         way_px = self._watch.vote(camera, now_s, expected[sure][:, edges], std_px, boxes_px)
         if way_px is not None:

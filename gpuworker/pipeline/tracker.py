@@ -1,7 +1,7 @@
 """One tracker on the floor over all cameras: predict, match, correct, judge existence, give birth."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -11,10 +11,10 @@ from gpuworker.pipeline import births, kalman
 from gpuworker.pipeline.appearance import CameraMeans, LikelihoodRatio, unit
 from gpuworker.pipeline.boxes import covered_share
 from gpuworker.pipeline.detectability import Detectability
-from gpuworker.pipeline.duplicates import survivors
+from gpuworker.pipeline.duplicates import Duplicates
 from gpuworker.pipeline.existence import judged, log_odds_detected, survived
 from gpuworker.pipeline.health import HealthMeters
-from gpuworker.pipeline.matching import Match, Matcher, Scene
+from gpuworker.pipeline.matching import Match, Scene, associate
 from gpuworker.pipeline.observation import Measured, hypothesis_priors, measure
 from gpuworker.pipeline.revision import Reviser, Revision, Sight
 from gpuworker.pipeline.seams import TakeNumber
@@ -29,9 +29,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-PASSES = 2  # a third one changes nothing
 SURE_LOGIT = 2.0
 IN_VIEW = 0.5  # visible share of a person whose box should be where the person is
+MANY = 32  # people of a frame whose looks are compared with each other
 INSIDE = 0.8  # share of a person in the picture from which the chance of a detection is learned
 
 
@@ -69,10 +69,9 @@ class _Tick:
         dt_s: (f,) capture time minus the tick.
         elapsed_s: (f,) since the camera's newest frame before; 0 for a late one, whose time was counted then.
         newest: (f,) whether it is the camera's newest.
-        measured: boxes.
-        looks: embeddings of each frame's boxes (n, d), comparable between cameras, NaN for none.
-        alike: similarity of each frame's boxes to the tracks (n, t), NaN where a look is not known.
-        clean: (n,) which boxes of each frame show one person only.
+        measured: n boxes, frame after frame.
+        looks: (n, d) embeddings of the boxes, comparable between cameras, NaN for none; d is 0 without any.
+        clean: (n,) which boxes show one person only.
     """
 
     source: Ints
@@ -81,10 +80,9 @@ class _Tick:
     dt_s: Floats
     elapsed_s: Floats
     newest: Bools
-    measured: tuple[Measured, ...]
-    looks: tuple[Floats, ...]
-    alike: tuple[Floats, ...]
-    clean: tuple[Bools, ...]
+    measured: Measured
+    looks: Floats
+    clean: Bools
 
 
 class FloorTracker:
@@ -99,7 +97,8 @@ class FloorTracker:
     ) -> None:
         """Begin with nobody on the floor."""
         self._views = Views.of(site.cameras)
-        self._index = {camera.camera_id: i for i, camera in enumerate(self._views.cameras)}
+        self._ids = tuple(camera.camera_id for camera in self._views.cameras)
+        self._index = {camera_id: i for i, camera_id in enumerate(self._ids)}
         self._take_number = take_track_number
         self._settings = settings.tracker
         self._tracks = Tracks.none(len(self._views))
@@ -109,9 +108,11 @@ class FloorTracker:
         self._camera_means = CameraMeans(len(self._views), settings.appearance)
         self._health = HealthMeters(len(self._views), settings.health)
         self._calibration = SelfCalibration(self._views.cameras, settings.bias)
+        self._duplicates = Duplicates(settings.tracker, likelihood)
         self._likelihood = likelihood
+        self._born = 0  # tracks so far
         self._at: datetime | None = None
-        self._last_frame: dict[int, datetime] = {}
+        self._last_frame: dict[str, datetime] = {}
 
     @property
     def shifts(self) -> tuple[CameraShift, ...]:
@@ -124,25 +125,23 @@ class FloorTracker:
         Raises:
             ValueError: there is no observation at all in the first tick.
         """
-        tick, at = self._begin(observations)
+        tick, at, dt_s = self._begin(observations)
         scene, share, detection = self._scene(tick)
-        match = Matcher(scene, self._settings).run(PASSES)
+        match = associate(scene, self._settings)
         self._judge(tick, match, share, detection)
         self._learn_looks(tick, match)
-        owners = [np.full(len(m), NO_ID) for m in tick.measured]  # index of each box's track
-        for frame, boxes in enumerate(match.box):
-            track = np.flatnonzero(boxes >= 0)
-            owners[frame][boxes[track]] = track
-        self._give_birth(tick, owners)
-        gone = self._prune(at, owners)
+        owner = np.full(len(tick.measured), NO_ID)  # index of each box's track
+        _, track = np.nonzero(match.box >= 0)
+        owner[match.box[match.box >= 0]] = track
+        self._give_birth(tick, match, owner)
+        gone = self._prune(at, tick, owner, dt_s)
         self._tracks, revisions = self._reviser.step(at, self._tracks, gone)
-        for frame, camera in enumerate(tick.camera):
-            boxes = tick.measured[frame].valid.any(axis=1)
-            self._health.count(int(camera), owners[frame][boxes] != NO_ID, float(tick.elapsed_s[frame]))
-        return self._publish(tick, at, observations, owners, revisions)
+        boxes = tick.measured.valid.any(axis=1)
+        self._health.count(tick.camera, tick.elapsed_s, tick.measured.frame[boxes], owner[boxes] != NO_ID)
+        return self._publish(tick, at, observations, owner, revisions)
 
-    def _begin(self, observations: Sequence[Observation]) -> tuple[_Tick, datetime]:
-        """Move time and tracks on to the newest frame, and measure the boxes."""
+    def _begin(self, observations: Sequence[Observation]) -> tuple[_Tick, datetime, float]:
+        """Move time and tracks on to the newest frame, by how many seconds, and measure the boxes."""
         s = self._settings
         times = [o.captured_at for o in observations] + ([self._at] if self._at else [])
         if not times:
@@ -159,10 +158,9 @@ class FloorTracker:
             logit=survived(t.logit, dt_s, s),
             unseen_s=t.unseen_s + dt_s,
             now=np.zeros_like(t.now),
-            apart_s=t.apart_s + dt_s,
         )
         self._at = at
-        return self._select(observations, at), at
+        return self._select(observations, at), at, dt_s
 
     def _select(self, observations: Sequence[Observation], at: datetime) -> _Tick:
         """Take the frames of calibrated cameras that are not too late, in order of capture."""
@@ -173,33 +171,42 @@ class FloorTracker:
             if o.camera_id in self._index and (at - o.captured_at).total_seconds() <= s.late_limit_s
         ]
         source = [i for _, _, i in sorted(usable)]
-        camera = np.array([self._index[observations[i].camera_id] for i in source], dtype=np.int64)
-        elapsed, newest, measured, looks, clean = [], [], [], [], []
-        for i, c in zip(source, camera, strict=True):
-            o, model = observations[i], self._views.cameras[c]
-            last = self._last_frame.get(int(c))
-            since_s = s.evidence_s if last is None else (o.captured_at - last).total_seconds()
-            elapsed.append(max(since_s, 0.0))
-            newest.append(since_s >= 0.0)
-            if newest[-1]:
-                self._last_frame[int(c)] = o.captured_at
-            sees_height = bool(self._views.sees_height[c])
-            boxes = measure(model, o.detections, s, sees_height=sees_height)
-            measured.append(Measured(self._calibration.correct(int(c), boxes.z), boxes.valid, boxes.evidence))
-            looks.append(self._camera_means.centre(int(c), o.embeddings))
-            clean.append(covered_share(o.detections.xyxy) <= self._appearance.clean_share)
+        seen = [observations[i] for i in source]
+        camera = np.array([self._index[o.camera_id] for o in seen], dtype=np.int64)
+        elapsed = [self._elapsed_s(o) for o in seen]
+        models = [self._views.cameras[c] for c in camera.tolist()]
+        boxes = measure(models, [o.detections for o in seen], s, sees_height=self._views.sees_height[camera])
+        boxes = replace(boxes, z=self._calibration.correct(camera[boxes.frame], boxes.z))
         return _Tick(
             source=np.array(source, dtype=np.int64),
-            captured_at=tuple(observations[i].captured_at for i in source),
+            captured_at=tuple(o.captured_at for o in seen),
             camera=camera,
-            dt_s=np.array([(observations[i].captured_at - at).total_seconds() for i in source]),
-            elapsed_s=np.array(elapsed, dtype=np.float64),
-            newest=np.array(newest, dtype=bool),
-            measured=tuple(measured),
-            looks=tuple(looks),
-            alike=self._similarities(looks),
-            clean=tuple(clean),
+            dt_s=np.array([(o.captured_at - at).total_seconds() for o in seen]),
+            elapsed_s=np.array([max(since_s, 0.0) for since_s in elapsed], dtype=np.float64),
+            newest=np.array([since_s >= 0.0 for since_s in elapsed], dtype=bool),
+            measured=boxes,
+            **self._looks(seen, camera, boxes),
         )
+
+    def _elapsed_s(self, o: Observation) -> float:
+        """Give the time since the camera's newest frame before, negative for a late one; note the newest one."""
+        last = self._last_frame.get(o.camera_id)
+        since_s = self._settings.evidence_s if last is None else (o.captured_at - last).total_seconds()
+        if since_s >= 0.0:
+            self._last_frame[o.camera_id] = o.captured_at
+        return since_s
+
+    def _looks(self, seen: Sequence[Observation], camera: Ints, boxes: Measured) -> dict[str, NDArray]:
+        """Give the looks of all boxes, and which of them are clean."""
+        d = max((o.embeddings.shape[1] for o in seen), default=0)
+        if d == 0 or len(boxes) == 0:
+            return {"looks": np.zeros((len(boxes), d)), "clean": np.zeros(len(boxes), dtype=bool)}
+        looks = np.full((len(boxes), d), np.nan)
+        for f, (c, o) in enumerate(zip(camera.tolist(), seen, strict=True)):
+            if o.embeddings.shape[1] == d:
+                looks[boxes.of(f)] = self._camera_means.centre(c, o.embeddings)
+        xyxy = np.concatenate([o.detections.xyxy for o in seen])
+        return {"looks": looks, "clean": covered_share(xyxy, boxes.frame) <= self._appearance.clean_share}
 
     def _scene(self, tick: _Tick) -> tuple[Scene, Floats, Floats]:
         """Lay out what the frames should show; also the visible share, NaN outside
@@ -214,9 +221,7 @@ class FloorTracker:
             camera=tick.camera,
             dt_s=tick.dt_s,
             measured=tick.measured,
-            appearance=tuple(
-                self._likelihood.evidence(alike, self._appearance.limit) for alike in tick.alike
-            ),
+            alike=self._alike(tick.looks),
             mean=t.mean,
             covariance=t.covariance,
             seen=seen,
@@ -225,50 +230,60 @@ class FloorTracker:
         )
         return scene, np.where(shares.inside > INSIDE, shares.body, np.nan), detection
 
-    def _similarities(self, looks: Sequence[Floats]) -> tuple[Floats, ...]:
-        """Give the similarity of each frame's boxes to the tracks (n, t); NaN where a look is not known."""
+    def _alike(self, looks: Floats) -> Callable[[Ints, Ints], Floats]:
+        """Give what the looks (n, d) of boxes say for the tracks."""
+        d = looks.shape[1]
+        if d == 0 or d != self._tracks.look.shape[1]:
+            return lambda box, track: np.zeros(len(box))
         known = unit(self._tracks.all_looks)
-        d = known.shape[1]
-        unknown = np.full(len(known), np.nan)
-        return tuple(
-            rows @ known.T if rows.shape[1] == d > 0 else np.tile(unknown, (len(rows), 1)) for rows in looks
-        )
+
+        def alike(box: Ints, track: Ints) -> Floats:
+            return self._likelihood.evidence(np.vecdot(looks[box], known[track]), self._appearance.limit)
+
+        return alike
 
     def _learn_looks(self, tick: _Tick, match: Match) -> None:
         """Learn what people look like, and what similarities mean."""
-        t = self._tracks
-        d = max((looks.shape[1] for looks in tick.looks), default=0)
+        t, d = self._tracks, tick.looks.shape[1]
         same = d in (0, t.look.shape[1])  # else another model: what was learned means nothing now
         look = t.look if same else np.zeros((len(t), d))
         recent = t.recent.copy() if same else np.zeros((len(t), d))
         looked = np.zeros(len(t), dtype=bool)
-        for f, looks in enumerate(tick.looks):
-            if looks.shape[1] == 0:
-                continue
+        known = unit(t.all_looks) if same and d else None
+        good = tick.clean & np.isfinite(tick.looks).all(axis=1) if d else tick.clean
+        for f in range(len(tick.camera) if good.any() else 0):
             track = np.flatnonzero(match.box[f] >= 0)
             box = match.box[f, track]
-            good = tick.clean[f][box] & np.isfinite(looks[box]).all(axis=1)
-            track, box = track[good], box[good]
-            own = np.eye(len(track), dtype=bool)
-            pairs = tick.alike[f][box[:, None], track]
-            self._likelihood.learn(pairs[own], same=True)
-            self._likelihood.learn(pairs[~own], same=False)
-            recent[track] += looks[box]
+            track, box = track[good[box]], box[good[box]]
+            if known is not None and len(track):
+                self._likelihood.learn(np.vecdot(tick.looks[box], known[track]), same=True)
+                some = slice(None, None, -(-len(track) // MANY))  # of many, some pairs are enough
+                pairs = tick.looks[box[some]] @ known[track[some]].T
+                self._likelihood.learn(pairs[~np.eye(len(pairs), dtype=bool)], same=False)
+            recent[track] += tick.looks[box]
             looked[track] = True
         self._tracks = t.with_(look=look, recent=recent, looked=looked)
 
     def _calibrate(self, tick: _Tick, match: Match, sure: Bools) -> None:
         """Learn the cameras' shifts and health from people in view whom another camera sees too, (f, t)."""
+        measured = tick.measured
+        where = frame, _ = np.nonzero(sure & (match.box >= 0))
+        box = match.box[where]
+        residual, variance = measured.z[box] - match.outside[where], match.outside_variance[where]
+        self._health.compare(tick.camera[frame], residual, variance, measured.valid[box])
         for f, camera in enumerate(tick.camera.tolist()):
-            measured = tick.measured[f]
-            if len(measured) == 0:
-                continue
-            track = np.flatnonzero(sure[f] & (match.box[f] >= 0))
-            box, expected, variance = match.box[f], match.outside[f], match.outside_variance[f]
-            residual = measured.z[box[track]] - expected[track]
-            self._health.compare(camera, residual, variance[track], measured.valid[box[track]])
-            at = tick.captured_at[f]
-            self._calibration.learn(camera, at, measured, box, expected, variance, sure[f])
+            at, of = tick.captured_at[f], measured.of(f)
+            if of.start < of.stop and self._calibration.is_due(camera, at) and sure[f].any():
+                self._calibration.learn(
+                    camera,
+                    at,
+                    measured.z[of],
+                    measured.valid[of],
+                    match.box[f] - of.start,
+                    match.outside[f],
+                    match.outside_variance[f],
+                    sure[f],
+                )
 
     def _judge(self, tick: _Tick, match: Match, share: Floats, detection: Floats) -> None:
         """Take in the matches: states, existence, and how well people are detected."""
@@ -304,53 +319,52 @@ class FloorTracker:
             had=seen,
         )
 
-    def _give_birth(self, tick: _Tick, owners: list[Ints]) -> None:
+    def _give_birth(self, tick: _Tick, match: Match, owner: Ints) -> None:
         """Begin tracks of people whom only unexplained boxes show."""
         s, t, views = self._settings, self._tracks, self._views
-        left = births.leftover(views, tick.camera, tick.dt_s, tick.measured, owners)
+        left = births.leftover(views, tick.camera, tick.dt_s, tick.measured, owner)
         if len(left) == 0 or births.best_chance(left, s) < s.birth_drop_logit:
             return
         seeds = births.seed(left, s)
         seen = look_at(views, tick.camera, tick.dt_s, np.nan_to_num(seeds.mean), s)
-        others = look_at(views, tick.camera, tick.dt_s, t.mean, s)
-        shares = visibility(seen, others, t.logit > 0, views.picture[tick.camera])
+        shares = visibility(seen, match.seen, t.logit > 0, views.picture[tick.camera])
         new = np.zeros(shares.body.shape, dtype=bool)
         detection = self._detectability.probability(tick.camera, shares, new)
         misses = np.maximum(np.log1p(-detection), -s.birth_miss_limit).T
         prior = s.birth_logit + births.crowding(seeds.mean[:, :2], t.mean[:, :2], s)
         prior = np.where(np.isfinite(seeds.mean).all(axis=1), prior, -np.inf)
         new_people = births.gather(left, seeds, births.pair(left, seeds, s), prior, misses, s)
-        if len(new_people.mean) == 0:
+        count, d = len(new_people.mean), t.look.shape[1]
+        if count == 0:
             return
-        now = np.zeros((len(new_people.mean), len(views)), dtype=bool)
-        look = np.zeros((len(new_people.mean), t.look.shape[1]))
-        for birth, box in zip(new_people.birth, new_people.box, strict=True):
-            owners[left.frame[box]][left.box[box]] = len(t) + birth
-            now[birth, tick.camera[left.frame[box]]] = True
-            frame, row = left.frame[box], left.box[box]
-            if tick.looks[frame].shape[1] == look.shape[1] and tick.clean[frame][row]:
-                look[birth] += np.nan_to_num(tick.looks[frame][row])
-        born = Tracks.born(new_people.mean, new_people.covariance, new_people.logit, now, look)
-        self._tracks = t.join(born)
+        box, birth = left.box[new_people.box], new_people.birth
+        owner[box] = len(t) + birth
+        now = np.zeros((count, len(views)), dtype=bool)
+        now[birth, tick.camera[tick.measured.frame[box]]] = True
+        look = np.zeros((count, d))
+        if tick.looks.shape[1] == d:
+            clean = tick.clean[box]
+            np.add.at(look, birth[clean], np.nan_to_num(tick.looks[box[clean]]))
+        serial = self._born + np.arange(count)
+        self._born += count
+        self._tracks = t.join(
+            Tracks.born(new_people.mean, new_people.covariance, new_people.logit, now, look, serial)
+        )
 
-    def _prune(self, at: datetime, owners: list[Ints]) -> list[Sight]:
+    def _prune(self, at: datetime, tick: _Tick, owner: Ints, dt_s: float) -> list[Sight]:
         """Merge those who are one person, drop those who are not there any more; give who was lost within sight."""
         t, s = self._tracks, self._settings
-        apart = t.apart_s.copy()
-        for owner in owners:
-            shown = owner[owner != NO_ID]
-            apart[shown[:, None], shown] = 0.0
-        t = t.with_(apart_s=apart)
-        into = survivors(t, s, self._likelihood)
+        shown = np.zeros((len(tick.camera), len(t)), dtype=bool)
+        owned = np.flatnonzero(owner != NO_ID)
+        shown[tick.measured.frame[owned], owner[owned]] = True
+        into = self._duplicates.survivors(t, shown, dt_s)
         keep = into == np.arange(len(t))
         keep &= (t.logit > s.drop_logit) & (t.unseen_s <= s.coast_s) & np.isfinite(t.mean).all(axis=1)
         if keep.all():
-            self._tracks = t
             return []
         place = np.where(keep, np.cumsum(keep) - 1, NO_ID)
         moved = np.append(place[into], NO_ID)  # the last one for NO_ID
-        for owner in owners:
-            owner[:] = moved[owner]
+        owner[:] = moved[owner]
         self._tracks = t.select(keep)
         return self._lost(at, t, np.flatnonzero(~keep & (t.number != NO_ID)))
 
@@ -379,7 +393,7 @@ class FloorTracker:
         tick: _Tick,
         at: datetime,
         observations: Sequence[Observation],
-        owners: list[Ints],
+        owner: Ints,
         revisions: tuple[Revision, ...],
     ) -> Followed:
         """Give numbers to those who are shown for the first time, and hand out what is shown."""
@@ -392,11 +406,15 @@ class FloorTracker:
         self._tracks = t.with_(number=number)
         by_owner = np.append(np.where(shown, number, NO_ID), NO_ID)
         box_track = [np.full(len(o.detections), NO_ID) for o in observations]
-        for source, owner in zip(tick.source, owners, strict=True):
-            box_track[source] = by_owner[owner]
+        for f, source in enumerate(tick.source.tolist()):
+            box_track[source] = by_owner[owner[tick.measured.of(f)]]
         published = self._tracks.select(shown)
-        ids = np.array([camera.camera_id for camera in self._views.cameras], dtype=object)
-        cameras = tuple(tuple(ids[row]) for row in published.now)
-        health = {ids[c]: self._health.of(c) for c in sorted(set(tick.camera.tolist()))}
+        health = {self._ids[c]: self._health.of(c) for c in sorted(set(tick.camera.tolist()))}
         moved = self._calibration.take_events(at)
-        return Followed(at, published, cameras, tuple(box_track), revisions, health, moved)
+        return Followed(at, published, self._names(published.now), tuple(box_track), revisions, health, moved)
+
+    def _names(self, now: Bools) -> tuple[tuple[str, ...], ...]:
+        """Give the ids of the cameras that see each track (n, c)."""
+        rows, which = np.unique(now, axis=0, return_inverse=True)
+        names = [tuple(self._ids[c] for c in np.flatnonzero(row).tolist()) for row in rows]
+        return tuple(names[k] for k in which.tolist())

@@ -28,7 +28,7 @@ class Tracks:
         look: (n, d) sum of what the number's person looked like, fading; zeros for not known.
         recent: (n, d) sum of what the person looks like since the number was last beyond doubt.
         looked: (n,) whether this tick added to it.
-        apart_s: (n, n) since one frame showed both people in two boxes; infinite for never.
+        serial: (n,) unique for ever, in order of birth.
     """
 
     mean: Floats
@@ -41,7 +41,7 @@ class Tracks:
     look: Floats
     recent: Floats
     looked: Bools
-    apart_s: Floats
+    serial: Ints
 
     def __len__(self) -> int:
         return len(self.mean)
@@ -60,11 +60,13 @@ class Tracks:
             look=np.zeros((0, 0)),
             recent=np.zeros((0, 0)),
             looked=np.zeros(0, bool),
-            apart_s=np.zeros((0, 0)),
+            serial=np.zeros(0, np.int64),
         )
 
     @classmethod
-    def born(cls, mean: Floats, covariance: Floats, logit: Floats, now: Bools, look: Floats) -> Self:
+    def born(
+        cls, mean: Floats, covariance: Floats, logit: Floats, now: Bools, look: Floats, serial: Ints
+    ) -> Self:
         """Begin tracks of people seen by the cameras ``now`` (n, c), who look like ``look`` (n, d)."""
         n = len(mean)
         return cls(
@@ -78,26 +80,18 @@ class Tracks:
             look=np.zeros_like(look),
             recent=look,
             looked=np.asarray(look.any(axis=1)),
-            apart_s=np.full((n, n), np.inf),
+            serial=serial,
         )
 
     def select(self, index: NDArray) -> Self:
         """Give the tracks at an index or mask array."""
-        columns = {f.name: getattr(self, f.name)[index] for f in fields(self)}
-        columns["apart_s"] = columns["apart_s"][:, index]
-        return type(self)(**columns)
+        return type(self)(**{name: getattr(self, name)[index] for name in COLUMNS})
 
     def join(self, other: Self) -> Self:
         """Give these tracks and the other ones."""
-        n, m = len(self), len(other)
-        apart = np.full((n + m, n + m), np.inf)
-        apart[:n, :n], apart[n:, n:] = self.apart_s, other.apart_s
-        columns = {
-            f.name: np.concatenate([getattr(self, f.name), getattr(other, f.name)])
-            for f in fields(self)
-            if f.name != "apart_s"
-        }
-        return type(self)(**columns, apart_s=apart)
+        return type(self)(
+            **{name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in COLUMNS}
+        )
 
     @property
     def all_looks(self) -> Floats:
@@ -112,3 +106,6 @@ class Tracks:
     def with_(self, **changes: NDArray) -> Self:
         """Give the tracks with some columns replaced."""
         return replace(self, **changes)
+
+
+COLUMNS = tuple(f.name for f in fields(Tracks))

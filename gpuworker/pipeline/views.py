@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.geometry import CameraModel, GeometryError
-from gpuworker.pipeline.kalman import IDENTITY
 from gpuworker.pipeline.settings import TrackerSettings
 
 Floats = NDArray[np.float64]
@@ -103,25 +102,41 @@ def look(
     Source: Hartley & Zisserman, Multiple View Geometry, 2nd ed., eq. 6.2; first-order error propagation 5.6.
     """
     xy = state[..., :2] + state[..., 2:4] * dt_s[..., None]
-    foot = (projection[..., :2] @ xy[..., None])[..., 0] + projection[..., 3]  # (..., 3)
-    head = foot + projection[..., 2] * state[..., 4:]
-    valid = (foot[..., 2] > MIN_DEPTH) & (head[..., 2] > MIN_DEPTH)
-    ends = _ends(projection, foot, head, valid)
-    lean = ends[..., 1, :, 3] - ends[..., 0, :, 3]
+    p = projection
+    foot = p[..., 0] * xy[..., :1] + p[..., 1] * xy[..., 1:] + p[..., 3]  # (..., 3)
+    ends = np.empty((*foot.shape[:-1], 2, 3))  # foot and head
+    ends[..., 0, :] = foot
+    ends[..., 1, :] = foot + p[..., 2] * state[..., 4:]
+    valid: Bools = np.asarray((ends[..., 2] > MIN_DEPTH).all(axis=-1))
+    nearness = 1.0 / np.where(valid[..., None], ends[..., 2], np.inf)  # (..., 2), 0 behind the camera
+    px = ends[..., :2] * nearness[..., None]  # (..., end, u or v)
+    by = p[..., None, :2, :3] - px[..., None] * p[..., None, 2:, :3]  # (..., end, u or v, x y height)
+    by *= nearness[..., None, None]
+    lean = px[..., 1, :] - px[..., 0, :]
     size = np.hypot(lean[..., 0], lean[..., 1])
     # without heights: the size that an upright person has beside the scale of the floor around it
-    across = np.hypot(ends[..., 0, 0, 0], ends[..., 0, 0, 1])
+    across = np.hypot(by[..., 0, 0, 0], by[..., 0, 0, 1])
     size = np.maximum(np.where(sees_height, size, across * settings.height_m), MIN_SIZE_PX)
-    edges = np.empty((*size.shape, MEASURED, 4))  # of the box; columns as in the ends
-    edges[..., 0, :] = (ends[..., 0, 0, :] + ends[..., 1, 0, :]) / 2
-    edges[..., 1:, :] = ends[..., 1, :]
-    z, by_place = edges[..., 3], edges[..., :2]
-    z[..., 2] = np.where(sees_height, z[..., 2], z[..., 1] - size)
+    z = np.empty((*size.shape, MEASURED))
+    z[..., 0] = (px[..., 0, 0] + px[..., 1, 0]) / 2
+    z[..., 1] = px[..., 0, 1]
+    z[..., 2] = np.where(sees_height, px[..., 1, 1], z[..., 1] - size)
+    jacobian = np.empty((*size.shape, MEASURED, STATE))
+    by_place = jacobian[..., :2]
+    by_place[..., 0, :] = (by[..., 0, 0, :2] + by[..., 1, 0, :2]) / 2
+    by_place[..., 1:, :] = by[..., 1, :2]
+    jacobian[..., 2:4] = by_place * dt_s[..., None, None]
+    # the foot stays where it is, however tall the person
+    jacobian[..., 0, 4], jacobian[..., 1, 4], jacobian[..., 2, 4] = (
+        by[..., 1, 0, 2] / 2,
+        0.0,
+        by[..., 1, 1, 2],
+    )
     box = _box(z, size)
     z[~valid], box[~valid] = NOWHERE_PX, np.nan
     return Look(
         z=z,
-        jacobian=np.concatenate([by_place, by_place * dt_s[..., None, None], edges[..., 2:3]], axis=-1),
+        jacobian=jacobian,
         noise=_noise(size, by_place, settings),
         size_px=size,
         depth=np.where(valid, foot[..., 2], np.inf),
@@ -140,30 +155,12 @@ def look_at(views: Views, camera: Ints, dt_s: Floats, state: Floats, settings: T
     )
 
 
-def _ends(projection: Floats, foot: Floats, head: Floats, valid: Bools) -> Floats:
-    """Give (foot or head, u or v) in the picture, (..., 2, 2, 4): derivatives by x, y and height, and the px.
-
-    All zero behind the camera.
-    """
-    point = np.empty((*valid.shape, 2, 3))
-    point[..., 0, :], point[..., 1, :] = foot, head
-    point[~valid] = 1.0
-    w = point[..., 2, None, None]  # (..., 2, 1, 1)
-    ends = np.empty((*valid.shape, 2, 2, 4))
-    px = ends[..., 3]
-    px[...] = point[..., :2] / w[..., 0]
-    ends[..., :3] = projection[..., None, :2, :3] - px[..., None] * projection[..., None, 2:3, :3]
-    ends[..., :3] /= w
-    ends[..., 0, :, 2] = 0.0  # the foot stays where it is, however tall the person
-    ends[~valid] = 0.0
-    return ends
-
-
 def _noise(size: Floats, by_place: Floats, s: TrackerSettings) -> Floats:
-    share = np.array([s.mid_noise, s.bottom_noise, s.top_noise])
-    variance = (share * size[..., None]) ** 2 + s.pixel_noise_px**2  # (..., 3)
-    sway = s.floor_noise_m**2 * by_place @ np.swapaxes(by_place, -1, -2)
-    return np.asarray(variance[..., None] * IDENTITY + sway)
+    noise = (s.floor_noise_m**2 * by_place) @ np.swapaxes(by_place, -1, -2)
+    share = (s.mid_noise, s.bottom_noise, s.top_noise)
+    for i in range(MEASURED):
+        noise[..., i, i] += (share[i] * size) ** 2 + s.pixel_noise_px**2
+    return np.asarray(noise)
 
 
 def _box(z: Floats, size: Floats) -> Floats:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuworker.pipeline.boxes import visible_share
+from gpuworker.pipeline.intervals import meeting
 from gpuworker.pipeline.views import Look
 
 Floats = NDArray[np.float64]
@@ -38,9 +39,25 @@ def visibility(seen: Look, others: Look, others_real: Bools, picture: Floats) ->
         others_real: (m,) which of them surely exist.
         picture: (f, 4) xyxy of each frame.
     """
-    hides = (others.depth[:, None, :] < seen.depth[:, :, None] - IN_FRONT_M) & others_real  # (f, n, m)
-    body, feet = visible_share(seen.box, others.box, hides, picture)
-    return Visibility(body=body, feet=feet, inside=inside_share(seen.box, picture[:, None, :]))
+    frames, n = seen.depth.shape
+    real = np.flatnonzero(others_real)
+    m = len(real)
+    box, front = seen.box.reshape(-1, 4), others.box[:, real].reshape(-1, 4)
+    back_m, front_m = seen.depth.ravel(), others.depth[:, real].ravel()
+    of, in_front = np.repeat(np.arange(frames), n), np.repeat(np.arange(frames), m)
+    i, j = meeting(*_width(box), of, *_width(front), in_front)
+    low, high = np.maximum(box[i, 1], front[j, 1]), np.minimum(box[i, 3], front[j, 3])
+    hides = np.flatnonzero((front_m[j] < back_m[i] - IN_FRONT_M) & (low < high))
+    pictures = np.repeat(picture, n, axis=0)
+    body, feet = visible_share(box, pictures, i[hides], front[j[hides]])
+    inside = inside_share(box, pictures)
+    return Visibility(*(share.reshape(frames, n) for share in (body, feet, inside)))
+
+
+def _width(box: Floats) -> tuple[Floats, Floats]:
+    """Give where boxes (n, 4) begin and end across the picture; a box of NaN ends before it begins."""
+    nowhere = np.isnan(box[:, 0])
+    return np.where(nowhere, 0.0, box[:, 0]), np.where(nowhere, -1.0, box[:, 2])
 
 
 def inside_share(box: Floats, picture: Floats) -> Floats:

@@ -30,8 +30,8 @@ def filters(tracks: int = TRACKS, rounds: int = ROUNDS) -> dict[str, Any]:
     for _ in range(rounds):
         cpu, wall = process_time(), perf_counter()
         ahead, spread = kalman.predict(mean, covariance, DT_S, ACCELERATION_PSD)
-        matrix, vector = kalman.information(jacobian, noise, residual, measured)
-        shift, ours = kalman.correct(kalman.invert(spread), matrix, vector)
+        off = jacobian @ spread @ jacobian.swapaxes(1, 2) + noise
+        shift, ours = kalman.update(spread, jacobian, off, residual, measured)
         spent["arrays"].append((process_time() - cpu, perf_counter() - wall))
         objects = _objects(mean, covariance)
         f, q = kalman.transition(DT_S), kalman.process_noise(DT_S, ACCELERATION_PSD)

@@ -16,7 +16,7 @@ def taught(off, times, *, valid=ALL, settings=SETTINGS):
     """Teach a camera whose boxes lie ``off`` (4, 3) px beside where they should be."""
     bias = CameraBias(CAMERAS, settings)
     for _ in range(times):
-        z = bias.correct(1, Z + off)
+        z = bias.correct(np.ones(4, int), Z + off)
         bias.learn(1, z, z - Z, np.full((4, 3), 25.0), valid, 0.1)
     return bias
 
@@ -25,7 +25,7 @@ def test_bias_learns_a_steady_shift_of_one_camera():
     bias = taught(np.array([6.0, -4.0, -4.0]), 100)
     assert bias.shift_px[0].tolist() == [0, 0]
     assert bias.shift_px[1] == pytest.approx([6, -4], rel=0.05)
-    assert bias.correct(1, np.array([[10.0, 20, 30]]))[0] == pytest.approx([4, 24, 34], abs=0.7)
+    assert bias.correct(np.array([1]), np.array([[10.0, 20, 30]]))[0] == pytest.approx([4, 24, 34], abs=0.7)
     assert bias.std_px[0] == SETTINGS.prior_px
     assert bias.std_px[1] < 0.7
 
@@ -39,7 +39,7 @@ def test_bias_learns_a_turn_of_the_picture():
     off = np.stack([-angle * down[:, 0], angle * right[:, 1], angle * right[:, 2]], axis=1)
     bias = taught(off, 200)
     assert bias.shift_px[1] == pytest.approx([0, 0], abs=0.3)
-    assert bias.correct(1, Z + off) == pytest.approx(Z, abs=0.6)
+    assert bias.correct(np.ones(4, int), Z + off) == pytest.approx(Z, abs=0.6)
 
 
 def test_bias_of_a_single_tick_hardly_moves():

@@ -12,14 +12,13 @@ VIEWS = Views.of(CAMERAS)
 
 
 def collect(people, *, confidence=0.9, cameras=("c1", "c2", "c3"), change=None):
-    measured, owners = [], []
+    found = []
     for key, model in CAMERAS.items():
         xyxy = boxes(model, people) if key in cameras else np.zeros((0, 4))
         xyxy = xyxy if change is None else change(xyxy)
-        found = Detections(xyxy.astype(np.float32), np.full(len(xyxy), confidence, np.float32))
-        measured.append(measure(model, found, SETTINGS))
-        owners.append(np.full(len(xyxy), NO_ID))
-    return births.leftover(VIEWS, np.arange(3), np.zeros(3), measured, owners)
+        found.append(Detections(xyxy.astype(np.float32), np.full(len(xyxy), confidence, np.float32)))
+    measured = measure(list(CAMERAS.values()), found, SETTINGS)
+    return births.leftover(VIEWS, np.arange(3), np.zeros(3), measured, np.full(len(measured), NO_ID))
 
 
 def gather(left, misses=None):
@@ -33,8 +32,8 @@ def test_leftover_holds_boxes_without_owner_only():
     people = state((3, 4), (6, 7))
     model = CAMERAS["c1"]
     found = Detections(boxes(model, people).astype(np.float32), np.ones(2, np.float32))
-    measured = measure(model, found, SETTINGS)
-    left = births.leftover(VIEWS, np.array([0]), np.zeros(1), [measured], [np.array([5, NO_ID])])
+    measured = measure([model], [found], SETTINGS)
+    left = births.leftover(VIEWS, np.array([0]), np.zeros(1), measured, np.array([5, NO_ID]))
     assert left.box.tolist() == [1]
     assert left.picture_px.tolist() == [[1280, 720]]
 

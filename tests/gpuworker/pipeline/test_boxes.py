@@ -4,7 +4,6 @@ import pytest
 from gpuworker.pipeline.boxes import areas, covered_share, iou, nms, visible_share
 
 PICTURE = np.array([0.0, 0.0, 100.0, 100.0])
-NONE = np.zeros((0, 4))
 
 
 def test_iou_of_half_overlapping_boxes_is_a_third():
@@ -14,7 +13,7 @@ def test_iou_of_half_overlapping_boxes_is_a_third():
 
 
 def test_iou_of_nothing_has_no_rows():
-    assert iou(NONE, np.ones((3, 4))).shape == (0, 3)
+    assert iou(np.zeros((0, 4)), np.ones((3, 4))).shape == (0, 3)
 
 
 def test_iou_of_boxes_without_area_is_zero():
@@ -36,7 +35,7 @@ def test_nms_of_equal_boxes_keeps_the_first():
 
 
 def test_nms_of_nothing_is_empty():
-    assert nms(NONE, np.zeros(0), 0.5).tolist() == []
+    assert nms(np.zeros((0, 4)), np.zeros(0), 0.5).tolist() == []
 
 
 def test_nms_chain_keeps_a_box_whose_suppressor_was_suppressed():
@@ -54,29 +53,46 @@ def test_covered_share_leaves_boxes_aside_that_are_not_finite():
     assert covered_share(boxes).tolist() == [0.5, 1, 1, 0.5]
 
 
+def visible(box, *occluders):
+    """Whole and lower visible share of one box behind occluders."""
+    front = np.array(occluders, dtype=np.float64).reshape(-1, 4)
+    whole, lower = visible_share(
+        np.array([box], dtype=np.float64), PICTURE[None], np.zeros(len(front), int), front
+    )
+    return whole[0], lower[0]
+
+
 def test_visible_share_of_a_free_box_is_one():
-    box = np.array([[10.0, 10, 20, 40]])
-    share = visible_share(box, NONE, np.zeros((1, 0), bool), PICTURE)[0]
-    assert share == pytest.approx(np.ones(1))
+    assert visible((10, 10, 20, 40)) == (1.0, 1.0)
 
 
-def test_visible_share_halves_behind_an_occluder_in_front_only():
-    boxes = np.array([[10.0, 10, 22, 40]])
-    occluder = np.array([[16.0, 0, 50, 50]])
-    hidden = visible_share(boxes, occluder, np.ones((1, 1), bool), PICTURE)[0]
-    behind = visible_share(boxes, occluder, np.zeros((1, 1), bool), PICTURE)[0]
-    assert (hidden[0], behind[0]) == pytest.approx((0.5, 1.0))
+def test_visible_share_halves_behind_half_of_it():
+    assert visible((10, 10, 22, 40), (16, 0, 50, 50))[0] == pytest.approx(0.5)
+
+
+def test_visible_share_counts_what_two_hide_once():
+    assert visible((10, 10, 22, 40), (16, 0, 50, 50), (16, 0, 50, 25)) == pytest.approx((0.5, 0.5))
+    assert visible((10, 10, 22, 40), (16, 0, 50, 50), (0, 0, 16, 50)) == (0.0, 0.0)
 
 
 def test_visible_share_of_hidden_feet_shows_in_the_lower_fifth_only():
-    boxes = np.array([[10.0, 0, 20, 50]])
-    occluder = np.array([[0.0, 40, 50, 60]])
-    hides = np.ones((1, 1), bool)
-    whole, lower = visible_share(boxes, occluder, hides, PICTURE)
-    assert (lower[0], whole[0]) == pytest.approx((0.0, 0.8))
+    assert visible((10, 0, 20, 50), (0, 40, 50, 60)) == pytest.approx((0.8, 0.0))
 
 
 def test_visible_share_of_a_box_cut_by_the_picture_edge():
-    boxes = np.array([[-10.0, 0, 10, 50], [np.nan] * 4])
-    share = visible_share(boxes, NONE, np.zeros((2, 0), bool), PICTURE)[0]
-    assert share == pytest.approx(np.array([0.5, 0.0]))
+    assert visible((-10, 0, 10, 50))[0] == pytest.approx(0.5)
+    assert visible([np.nan] * 4) == (0.0, 0.0)
+
+
+def test_visible_share_of_a_box_is_its_own():
+    boxes = np.array([[10.0, 0, 20, 50], [60.0, 0, 70, 50]])
+    whole, _ = visible_share(
+        boxes, np.tile(PICTURE, (2, 1)), np.array([1, 0]), np.array([[0.0, 0, 100, 25], [0, 0, 5, 5]])
+    )
+    assert whole == pytest.approx([1.0, 0.5], abs=0.04)
+
+
+def test_covered_share_is_by_frame():
+    boxes = np.array([[0.0, 0, 10, 10], [5.0, 0, 15, 10], [5.0, 0, 15, 10]])
+    assert covered_share(boxes, np.array([0, 0, 1])).tolist() == [0.5, 0.5, 0.0]
+    assert covered_share(boxes).tolist() == [0.5, 1.0, 1.0]

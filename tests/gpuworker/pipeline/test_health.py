@@ -11,6 +11,13 @@ from tests.gpuworker.pipeline.test_tracker import make
 
 SURE = HealthSettings(least=1.0)
 ALL = np.ones((1, 3), bool)
+FIRST = np.zeros(1, dtype=np.int64)
+
+
+def count(meters, explained, elapsed_s):
+    """One frame of the first camera."""
+    of_first = np.zeros(len(explained), dtype=np.int64)
+    meters.count(FIRST, np.array([elapsed_s]), of_first, np.array(explained, dtype=bool))
 
 
 def test_health_of_nothing_is_not_known():
@@ -20,29 +27,29 @@ def test_health_of_nothing_is_not_known():
 def test_health_is_the_mean_of_squares_over_variances():
     meters = HealthMeters(2, SURE)
     meters.compare(
-        0, np.array([[2.0, 3.0, 1.0]]), np.array([[4.0, 1.0, 1.0]]), np.array([[True, True, False]])
+        FIRST, np.array([[2.0, 3.0, 1.0]]), np.array([[4.0, 1.0, 1.0]]), np.array([[True, True, False]])
     )
-    meters.count(0, np.array([True, True, False, True]), 0.0)
+    count(meters, [True, True, False, True], 0.0)
     assert meters.of(0) == CameraHealth(innovation=(1 + 9) / 2, unexplained=0.25)
     assert meters.of(1) == CameraHealth(innovation=None, unexplained=None)
 
 
 def test_health_leaves_hidden_edges_aside():
     meters = HealthMeters(1, SURE)
-    meters.compare(0, np.array([[1.0, 40.0, 1.0]]), np.ones((1, 3)), ALL)
+    meters.compare(FIRST, np.array([[1.0, 40.0, 1.0]]), np.ones((1, 3)), ALL)
     assert meters.of(0).innovation == 1
 
 
 def test_health_fades():
     meters = HealthMeters(1, replace(SURE, memory_s=10.0))
-    meters.compare(0, np.full((1, 3), 3.0), np.ones((1, 3)), ALL)
-    meters.count(0, np.array([False] * 3), 10.0)  # the older a third each
-    meters.compare(0, np.full((1, 3), 1.0), np.ones((1, 3)), ALL)
+    meters.compare(FIRST, np.full((1, 3), 3.0), np.ones((1, 3)), ALL)
+    count(meters, [False] * 3, 10.0)  # the older a third each
+    meters.compare(FIRST, np.full((1, 3), 1.0), np.ones((1, 3)), ALL)
     third = np.exp(-1)
     assert meters.of(0).innovation == pytest.approx((9 * third + 1) / (third + 1))
-    meters.count(0, np.array([True] * 3), 10.0)
+    count(meters, [True] * 3, 10.0)
     assert meters.of(0).unexplained == pytest.approx(third / (third + 1))
-    meters.count(0, np.zeros(0, bool), 100.0)
+    count(meters, [], 100.0)
     assert meters.of(0) == CameraHealth(innovation=None, unexplained=None)
 
 

@@ -33,7 +33,7 @@ def test_correct_equals_filterpy():
     jacobian, residual = rng.normal(0, 1, (20, 3, 5)), rng.normal(0, 1, (20, 3))
     noise = np.tile(np.diag([0.5, 1.0, 2.0]), (20, 1, 1))
     matrix, vector = kalman.information(jacobian, noise, residual, np.ones((20, 3), bool))
-    shift, got_cov = kalman.correct(np.linalg.inv(cov), matrix, vector)
+    shift, got_cov = kalman.correct(np.linalg.inv(cov) + matrix, vector)
     for i in range(20):
         f = reference(mean[i], cov[i])
         f.update(jacobian[i] @ mean[i] + residual[i], R=noise[i], H=jacobian[i])
@@ -46,7 +46,7 @@ def test_information_of_several_cameras_adds_up_to_updates_one_after_the_other()
     jacobian, residual = rng.normal(0, 1, (2, 3, 5)), rng.normal(0, 1, (2, 3))
     noise = np.tile(np.eye(3), (2, 1, 1))
     matrix, vector = kalman.information(jacobian, noise, residual, np.ones((2, 3), bool))
-    shift, got = kalman.correct(np.linalg.inv(cov), matrix.sum(axis=0)[None], vector.sum(axis=0)[None])
+    shift, got = kalman.correct(np.linalg.inv(cov) + matrix.sum(axis=0), vector.sum(axis=0)[None])
     f = reference(mean[0], cov[0])
     for k in range(2):
         f.update(jacobian[k] @ mean[0] + residual[k], R=noise[k], H=jacobian[k])
@@ -60,11 +60,31 @@ def test_information_of_unmeasured_components_is_that_of_the_others():
     noise = np.array([[[2.0, 0.3, 0.1], [0.3, 1.0, 0.2], [0.1, 0.2, 3.0]]])
     masked = kalman.information(jacobian, noise, residual, np.array([[True, False, True]]))
     keep = np.array([0, 2])
-    alone = kalman.information(
-        jacobian[:, keep], noise[:, keep[:, None], keep], residual[:, keep], np.ones((1, 2), bool)
-    )
-    np.testing.assert_allclose(masked[0], alone[0], atol=1e-12)
-    np.testing.assert_allclose(masked[1], alone[1], atol=1e-12)
+    told = jacobian[0, keep].T @ np.linalg.inv(noise[0][np.ix_(keep, keep)])
+    np.testing.assert_allclose(masked[0][0], told @ jacobian[0, keep], atol=1e-12)
+    np.testing.assert_allclose(masked[1][0], told @ residual[0, keep], atol=1e-12)
+
+
+def test_update_equals_filterpy_and_is_undone_by_less_than_no_noise():
+    rng, mean, cov = some_tracks(5, seed=3)
+    jacobian, z = rng.normal(0, 1, (5, 3, 5)), rng.normal(0, 5, (5, 3))
+    root = rng.normal(0, 0.4, (3, 3))
+    noise = root @ root.T + np.eye(3)
+    measured = np.array([[1, 1, 1], [1, 0, 1], [0, 1, 1], [1, 1, 0], [0, 0, 0]], dtype=bool)
+    residual = np.where(measured, z - (jacobian @ mean[..., None])[..., 0], np.nan)
+    spread = jacobian @ cov @ jacobian.swapaxes(1, 2)
+    shift, after = kalman.update(cov, jacobian, spread + noise, residual, measured)
+    for i, f in enumerate(reference(m, c) for m, c in zip(mean, cov, strict=True)):
+        rows = np.flatnonzero(measured[i])
+        if len(rows):
+            f.update(z[i, rows], R=noise[np.ix_(rows, rows)], H=jacobian[i, rows])
+        np.testing.assert_allclose(mean[i] + shift[i], f.x, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(after[i], f.P, rtol=1e-9, atol=1e-9)
+    spread = jacobian @ after @ jacobian.swapaxes(1, 2)
+    left = residual - (jacobian @ shift[..., None])[..., 0]
+    back, before = kalman.update(after, jacobian, spread - noise, left, measured)
+    np.testing.assert_allclose(shift + back, 0.0, atol=1e-9)
+    np.testing.assert_allclose(before, cov, rtol=1e-9, atol=1e-9)
 
 
 def test_filter_over_many_ticks_equals_filterpy():
@@ -87,7 +107,7 @@ def test_filter_over_many_ticks_equals_filterpy():
         ]
         matrix = sum((matrix for matrix, _ in told), np.zeros((6, 5, 5)))
         vector = sum((vector for _, vector in told), np.zeros((6, 5)))
-        shift, cov = kalman.correct(kalman.invert(cov), matrix, vector)
+        shift, cov = kalman.correct(kalman.invert(cov) + matrix, vector)
         mean = mean + shift
         for i, f in enumerate(filters):
             f.predict(F=kalman.transition(dt_s), Q=kalman.process_noise(dt_s, 0.18))

@@ -11,7 +11,7 @@ CAMERA = yard()["c1"]  # 1280 x 720
 def measured(*boxes, confidence=0.9, sees_height=True):
     xyxy = np.array(boxes, dtype=np.float32).reshape(-1, 4)
     found = Detections(xyxy, np.full(len(xyxy), confidence, np.float32))
-    return measure(CAMERA, found, SETTINGS, sees_height=sees_height)
+    return measure([CAMERA], [found], SETTINGS, sees_height=np.array([sees_height]))
 
 
 def test_measure_takes_middle_bottom_and_top():

@@ -34,6 +34,7 @@ def tracks(*people):
         np.ones(n),
         np.ones((n, 1), bool),
         look,
+        np.arange(n),
     )
     number = np.array([p[0] for p in people], dtype=np.int64)
     return replace(born, number=number, look=look, recent=np.zeros_like(look))

@@ -34,6 +34,7 @@ def tracks(*people):
         np.ones(n),
         np.ones((n, 1), bool),
         shown.astype(float),
+        np.arange(n),
     )
     return born.with_(number=np.array([p[0] for p in people]), look=settled.astype(float))
 
@@ -133,17 +134,16 @@ def test_reviser_without_looks_changes_nothing(reviser):
 
 
 def test_place_odds_fall_with_distance_and_end_where_nobody_can_walk():
-    odds = [
-        place_odds(np.array([d, 0.0]), np.zeros(2), np.zeros(2), 2.0, SETTINGS) for d in (0.0, 2.0, 5.0, 8.0)
-    ]
+    there = np.array([[d, 0.0] for d in (0.0, 2.0, 5.0, 8.0)])
+    odds = place_odds(np.zeros(2), there, np.zeros((4, 2)), np.full(4, 2.0), SETTINGS).tolist()
     assert odds[0] > odds[1] > odds[2] > odds[3] == -np.inf
 
 
 def test_place_odds_expect_who_is_away_to_walk_on_for_a_moment():
-    walking = np.array([1.0, 0.0])
+    walking = np.array([[1.0, 0.0]])
 
     def odds(x, gap_s):
-        return place_odds(np.array([x, 0.0]), np.zeros(2), walking, gap_s, SETTINGS)
+        return place_odds(np.array([x, 0.0]), np.zeros((1, 2)), walking, np.array([gap_s]), SETTINGS)[0]
 
     assert odds(1.0, 1.0) > odds(-1.0, 1.0)
     # after a long while the way is as long as walks_on_s, and no longer

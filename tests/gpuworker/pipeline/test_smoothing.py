@@ -28,7 +28,7 @@ def filtered(times_s, *, seed=1, moved=(0.8, -0.3), noise=1.0):
         told = kalman.information(
             MEASURES[None], FLOOR_NOISE[None], (z - MEASURES @ mean[0])[None], np.ones((1, 3), bool)
         )
-        shift, cov = kalman.correct(np.linalg.inv(cov), *told)
+        shift, cov = kalman.correct(np.linalg.inv(cov) + told[0], told[1])
         mean = mean + shift
         means.append(mean[0])
         covs.append(cov[0])
@@ -44,6 +44,7 @@ def tracks(*rows):
         np.zeros(n),
         np.zeros((n, 1), bool),
         np.zeros((n, 0)),
+        np.arange(n),
     )
     return born.with_(number=np.array([number for number, _, _ in rows], dtype=np.int64))
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from gpuworker.pipeline import kalman
 from gpuworker.pipeline.association import LOG_2PI, clutter_volume
@@ -348,8 +347,8 @@ def crowding(place_m: Floats, others_m: Floats, settings: TrackerSettings) -> Fl
     """Give what other people near by say against a person at each place (n, 2), nats, (n,), not positive."""
     if len(others_m) == 0:
         return np.zeros(len(place_m))
-    away_m, _ = cKDTree(others_m).query(np.nan_to_num(place_m))
-    return _crowded(np.asarray(away_m) ** 2, settings)
+    off = place_m[:, None] - others_m
+    return _crowded((off[..., 0] ** 2 + off[..., 1] ** 2).min(axis=1), settings)
 
 
 def _crowded(away2: Floats, settings: TrackerSettings) -> Floats:

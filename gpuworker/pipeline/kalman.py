@@ -19,7 +19,7 @@ def invert3(matrices: Floats) -> tuple[Floats, Floats]:
     m = matrices[..., CYCLE[:, None], CYCLE]  # (..., 5, 5): rows and columns go round
     cofactors = m[..., 1:4, 1:4] * m[..., 2:, 2:] - m[..., 1:4, 2:] * m[..., 2:, 1:4]
     determinant = np.vecdot(m[..., 0, :3], cofactors[..., 0, :])
-    return np.swapaxes(cofactors, -1, -2) / determinant[..., None, None], determinant
+    return cofactors.swapaxes(-1, -2) / determinant[..., None, None], determinant
 
 
 def transition(dt_s: float | Floats) -> Floats:
@@ -62,12 +62,14 @@ def information(
         residual: (n, 3) measured minus predicted.
         measured: (n, 3) which components were measured; the others tell nothing.
     """
-    gain = np.swapaxes(jacobian, 1, 2) @ weights(noise, measured)  # (n, 5, 3)
+    gain = jacobian.swapaxes(1, 2) @ weights(noise, measured)  # (n, 5, 3)
     return gain @ jacobian, (gain @ np.where(measured, residual, 0.0)[..., None])[..., 0]
 
 
 def weights(covariance: Floats, measured: NDArray[np.bool_]) -> Floats:
     """Give the inverses (n, 3, 3) of covariances (n, 3, 3) of the components measured (n, 3), 0 for the others."""
+    if measured.all():
+        return invert3(covariance)[0]
     both = measured[:, :, None] & measured[:, None, :]
     return np.where(both, invert3(np.where(both, covariance, IDENTITY))[0], 0.0)
 
@@ -84,10 +86,10 @@ def update(
 
     Source: Kalman filter, Bar-Shalom et al., eq. 5.2.3-17.
     """
-    reach = cov @ np.swapaxes(jacobian, 1, 2)  # (n, 5, 3)
+    reach = cov @ jacobian.swapaxes(1, 2)  # (n, 5, 3)
     gain = reach @ weights(spread, measured)
     shift = gain @ np.where(measured, residual, 0.0)[..., None]
-    return shift[..., 0], cov - gain @ np.swapaxes(reach, 1, 2)
+    return shift[..., 0], cov - gain @ reach.swapaxes(1, 2)
 
 
 def correct(matrix: Floats, vector: Floats) -> tuple[Floats, Floats]:
@@ -100,5 +102,5 @@ def correct(matrix: Floats, vector: Floats) -> tuple[Floats, Floats]:
     Source: the information filter, Bar-Shalom et al., section 7.2.
     """
     inverse = invert(matrix)
-    cov = (inverse + np.swapaxes(inverse, 1, 2)) / 2
+    cov = (inverse + inverse.swapaxes(1, 2)) / 2
     return (cov @ vector[..., None])[..., 0], cov

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuworker.pipeline import kalman
-from gpuworker.pipeline.association import assign, fit, near
+from gpuworker.pipeline.association import Pairs, assign, fit, near
 from gpuworker.pipeline.observation import HYPOTHESES, Measured
 from gpuworker.pipeline.settings import TrackerSettings
 from gpuworker.pipeline.views import MEASURED, Look, Views, look_at
@@ -70,13 +70,13 @@ class Match:
     seen: Look
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Found:
     """Pairs that were matched, m of them.
 
     Attributes:
         frame, track, box: (m,) indices.
-        evidence: (m,) what place and look say, nats.
+        evidence: (m,) what the place says, nats.
         used: (m, 3) components that count under the likeliest hypothesis.
     """
 
@@ -86,25 +86,32 @@ class _Found:
     evidence: Floats
     used: Bools
 
+    def same(self, other: "_Found") -> bool:
+        """Say whether the same boxes show the same parts of the same tracks."""
+        return all(
+            np.array_equal(getattr(self, name), getattr(other, name)) for name in ("box", "track", "used")
+        )
+
 
 def associate(scene: Scene, settings: TrackerSettings) -> Match:
     """Match the frames of one tick.
 
     At first one after the other, each against the prediction with all frames before it; then, around the places that
-    this has found, each against the prediction with all others: one after the other, and all at once.
+    this has found, each against the prediction with all others at once. Where that changes anything, once more: one
+    after the other, so that no two frames wait for each other, and all at once.
     """
     pairing = _Pairing(scene, settings)
     found = pairing.one_by_one([NOTHING] * len(scene.camera))
     pairing.centre(found)
-    found = pairing.one_by_one(found)
-    predicted, spread = pairing.outside(found)
-    where = pairing.frame, pairing.track
-    final = pairing.decide(slice(None), predicted[where], spread[where])
+    final, predicted, spread = pairing.all_at_once(found)
+    if not final.same(_joined(found)):
+        found = pairing.one_by_one(found)
+        final, predicted, spread = pairing.all_at_once(found)
     pairing.settle(final)
     shape = scene.log_odds.shape
     box, evidence, confidence = np.full(shape, -1, dtype=np.int64), np.zeros(shape), np.zeros(shape)
     box[final.frame, final.track] = final.box
-    evidence[final.frame, final.track] = final.evidence
+    evidence[final.frame, final.track] = final.evidence + scene.alike(final.box, final.track)
     confidence[final.frame, final.track] = scene.measured.evidence[final.box]
     return Match(
         box=box,
@@ -122,7 +129,6 @@ class _Pairing:
     """Tracks with what the boxes matched so far tell about them.
 
     Attributes:
-        frame, track: (p,) of the boxes and tracks that may belong together.
         seen: (f, t) what the tracks look like where derivatives are taken.
         shift, covariance: (t, 5) and (t, 5, 5) away from the prediction, with all that was matched.
     """
@@ -132,44 +138,42 @@ class _Pairing:
         self._scene, self._settings = scene, settings
         self.seen, self._z = scene.seen, scene.seen.z  # (f, t, 3) box of the prediction by those derivatives
         self.shift, self.covariance = np.zeros_like(scene.mean), scene.covariance.copy()
+        self._inverse = kalman.invert(scene.covariance)
         cameras = [scene.views.cameras[c] for c in scene.camera.tolist()]
         picture_px = np.array([[c.width, c.height] for c in cameras], dtype=np.float64).reshape(-1, 2)
         s = scene.seen
         spread = s.jacobian @ scene.covariance @ s.jacobian.swapaxes(-1, -2) + s.noise
-        pairs = near(scene.measured, s.z, spread, s.size_px, scene.log_prior, picture_px, settings)
-        self._pairs, self._tracks = pairs, max(len(scene.mean), 1)
-        self.frame, self.track = pairs.frame, pairs.track
-        self._alike = scene.alike(pairs.box, pairs.track)
-        odds = scene.log_odds[pairs.frame, pairs.track]
-        self._said = scene.measured.evidence[pairs.box] + odds + self._alike
-        self._runs = _runs(pairs.frame, len(scene.camera))
+        self._pairs = near(scene.measured, s.z, spread, s.size_px, scene.log_prior, picture_px, settings)
+        box, frame, track = self._pairs.box, self._pairs.frame, self._pairs.track
+        self._said = scene.measured.evidence[box] + scene.log_odds[frame, track] + scene.alike(box, track)
+        runs = _runs(frame, len(cameras))
+        self._frames = [(self._pairs.part(run), self._said[run]) for run in runs]
 
-    def decide(self, run: slice, predicted: Floats, spread: Floats) -> _Found:
-        """Match a run of pairs (p,) by the boxes that their tracks should give, (p, 3) and (p, 3, 3)."""
-        pairs = self._pairs.part(run)
+    def _decide(self, pairs: Pairs, said: Floats, predicted: Floats, spread: Floats) -> _Found:
+        """Match pairs (p,) by the boxes that their tracks should give, (p, 3) and (p, 3, 3)."""
         evidence, hypothesis = fit(pairs, predicted, spread, self._settings)
-        chosen = assign(evidence + self._said[run], pairs.box, pairs.frame * self._tracks + pairs.track)
+        tracks = max(len(self.shift), 1)
+        chosen = assign(evidence + said, pairs.box, pairs.frame * tracks + pairs.track)
         return _Found(
             frame=pairs.frame[chosen],
             track=pairs.track[chosen],
             box=pairs.box[chosen],
-            evidence=(evidence + self._alike[run])[chosen],
+            evidence=evidence[chosen],
             used=pairs.valid[chosen] & HYPOTHESES[hypothesis[chosen]],
         )
 
     def one_by_one(self, found: Sequence[_Found]) -> list[_Found]:
         """Match each frame anew, what was found in it before taken out, and what is found taken in."""
         out = []
-        for f, run in enumerate(self._runs):
-            if run.start == run.stop:
+        for f, (pairs, said) in enumerate(self._frames):
+            if len(pairs) == 0:
                 out.append(NOTHING)
                 continue
             self._take(found[f], -1.0)
-            jacobian = self.seen.jacobian[f]
+            jacobian, track = self.seen.jacobian[f], pairs.track
             predicted = self._z[f] + (jacobian @ self.shift[..., None])[..., 0]
             spread = jacobian @ self.covariance @ jacobian.swapaxes(1, 2) + self.seen.noise[f]
-            track = self.track[run]
-            out.append(self.decide(run, predicted[track], spread[track]))
+            out.append(self._decide(pairs, said, predicted[track], spread[track]))
             self._take(out[-1], 1.0)
         return out
 
@@ -190,7 +194,6 @@ class _Pairing:
         scene, at = self._scene, self._scene.mean + self.shift
         self.seen = look_at(scene.views, scene.camera, scene.dt_s, at, self._settings)
         self._z = self.seen.z - (self.seen.jacobian @ self.shift[..., None])[..., 0]
-        self._inverse = kalman.invert(scene.covariance)
         self.settle(_joined(found))
 
     def settle(self, found: _Found) -> None:
@@ -206,7 +209,13 @@ class _Pairing:
             vector[found.track[run]] += pull[run]
         self.shift, self.covariance = kalman.correct(matrix, vector)
 
-    def outside(self, found: Sequence[_Found]) -> tuple[Floats, Floats]:
+    def all_at_once(self, found: Sequence[_Found]) -> tuple[_Found, Floats, Floats]:
+        """Match all frames anew, each against what the others show; give the boxes that those say too."""
+        predicted, spread = self._outside(found)
+        where = self._pairs.frame, self._pairs.track
+        return self._decide(self._pairs, self._said, predicted[where], spread[where]), predicted, spread
+
+    def _outside(self, found: Sequence[_Found]) -> tuple[Floats, Floats]:
         """Give the boxes (f, t, 3) and (f, t, 3, 3) that the prediction and all other frames say."""
         jacobian, own = self.seen.jacobian, _joined(found)
         predicted = self._z + (jacobian @ self.shift[..., None])[..., 0]

@@ -219,9 +219,10 @@ class Persons:
     def _note_gone(self, here: Sequence[int]) -> None:
         """Note where those were last whose tracks are not published any more."""
         at, tracks, person = self._before
-        gone = np.isin(tracks.number, here, invert=True).nonzero()[0]
-        for i in gone.tolist():
-            self._note(at, tracks, int(person[i]), i)
+        still = set(here)
+        for i, number in enumerate(tracks.number.tolist()):
+            if number not in still:
+                self._note(at, tracks, int(person[i]), i)
 
     def _note(self, at: datetime, tracks: Tracks, person: int, i: int) -> None:
         if person in self._known:

@@ -14,8 +14,6 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from gpuworker.pipeline.appearance import LikelihoodRatio, unit
@@ -293,10 +291,11 @@ class _Verdict:
     def _justified(self, column: Ints) -> Ints:
         """Keep the exchanges that explain the looks better by a margin, each for itself; undo the others."""
         k = np.arange(len(column))
+        if (column == k).all():
+            return column
         gain = self._score[k, column] - self._score[k, k]
         taken = np.where(column < len(k), column, k)  # the track whose number each takes
-        graph = coo_array((np.ones(len(k)), (k, taken)), shape=(len(k), len(k)))
-        _, label = connected_components(graph, directed=False)
+        label = _linked(len(k), zip(k.tolist(), taken.tolist(), strict=True))
         enough = np.bincount(label, gain)[label] >= self._settings.margin
         return np.where(enough, column, k)
 
@@ -330,11 +329,20 @@ def _groups(rivals: dict[int, dict[int, float]], rows: dict[int, int]) -> list[l
         for number in found:
             other = rows[number] if number in rows else shared.setdefault(number, i)
             edges.append((index[i], index[other]))
-    a, b = np.array(edges).T
-    graph = coo_array((np.ones(len(a)), (a, b)), shape=(len(index), len(index)))
-    count, label = connected_components(graph, directed=False)
-    members, labels = np.array(list(index)), np.asarray(label)
-    return [members[labels == k].tolist() for k in range(count)]
+    groups: dict[int, list[int]] = {}
+    for i, label in zip(index, _linked(len(index), edges), strict=True):
+        groups.setdefault(label, []).append(i)
+    return list(groups.values())
+
+
+def _linked(count: int, edges: Iterable[tuple[int, int]]) -> list[int]:
+    """Label things that edges link, by the first of them; of so few that a library would take longer."""
+    label = list(range(count))
+    for a, b in edges:
+        keep, drop = sorted((label[a], label[b]))
+        if keep != drop:
+            label = [keep if known == drop else known for known in label]
+    return label
 
 
 def _length(vectors: Floats) -> Floats:

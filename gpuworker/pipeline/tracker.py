@@ -415,6 +415,10 @@ class FloorTracker:
 
     def _names(self, now: Bools) -> tuple[tuple[str, ...], ...]:
         """Give the ids of the cameras that see each track (n, c)."""
-        rows, which = np.unique(now, axis=0, return_inverse=True)
-        names = [tuple(self._ids[c] for c in np.flatnonzero(row).tolist()) for row in rows]
-        return tuple(names[k] for k in which.tolist())
+        if not self._ids:
+            return ((),) * len(now)
+        rows: list[bytes] = np.ascontiguousarray(now).view(f"V{len(self._ids)}")[:, 0].tolist()
+        names = {
+            row: tuple(name for name, sees in zip(self._ids, row, strict=True) if sees) for row in set(rows)
+        }
+        return tuple(names[row] for row in rows)

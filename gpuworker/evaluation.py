@@ -4,7 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,11 @@ from gpuworker.pipeline.seams import Detector, Embedder
 from gpuworker.pipeline.settings import PipelineSettings
 from gpuworker.pipeline.step import Pipeline
 from gpuworker.pipeline.values import Detections, Frame, Observation, Site, StepResult
+from gpuworker.recording import RecordedPipeline, Recorder, RecordingError
 from gpuworker.scenes import Scene, SceneCamera, SceneError, read_detections, read_pictures
 from gpuworker.scoring import Positions, Scores, score
+
+Tracker = Pipeline | RecordedPipeline
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 LASTING_S = 5.0
@@ -92,6 +97,7 @@ def evaluate_scene(
     embedder: Embedder | None = None,
     scene_looks: bool = True,
     settings: PipelineSettings | None = None,
+    record: Path | None = None,
 ) -> Evaluation:
     """Run the pipeline over a scene and score it.
 
@@ -101,24 +107,28 @@ def evaluate_scene(
         embedder: sees the pictures; None uses the scene's embeddings with its ready-made detections.
         scene_looks: False leaves the scene's embeddings aside.
         settings: tuning values.
+        record: a file to record what the tracker is fed in, for a replay.
 
     Raises:
         SceneError: a file of the scene is wrong, or there are no pictures for the models.
+        RecordingError: what is fed cannot be written.
     """
     recorded = RecordedDetector(scene, with_looks=scene_looks)
     models = detector or embedder
     if models and not all(camera.has_pictures for camera in scene.cameras):
         raise SceneError(f"scene {scene.name}: there are no pictures for {models.name}")
-    pipeline = Pipeline(
-        detector=detector or recorded,
-        embedder=embedder,
-        site=site_of(scene),
-        take_track_number=count(1).__next__,
-        take_person_number=count(1).__next__,
-        settings=settings,
-    )
-    results = _follow(scene, pipeline, recorded) if models is None else _watch(scene, pipeline)
-    return _summary(scene, results, pipeline)
+    site, tuning = site_of(scene), settings or PipelineSettings()
+    make = partial(Pipeline, detector=detector or recorded, embedder=embedder, site=site, settings=tuning)
+    tracks, persons = count(1).__next__, count(1).__next__
+    if record is None:
+        pipeline = make(take_track_number=tracks, take_person_number=persons)
+        return _run(scene, pipeline, recorded, watches=models is not None)
+    recorder = Recorder(record, site=site, settings=tuning)
+    watched = RecordedPipeline(make, tracks, persons, recorder)
+    found = _run(scene, watched, recorded, watches=models is not None)
+    if recorder.failure:
+        raise RecordingError(recorder.failure)
+    return found
 
 
 def captured_at(scene: Scene, camera: SceneCamera, tick: int) -> datetime:
@@ -126,14 +136,19 @@ def captured_at(scene: Scene, camera: SceneCamera, tick: int) -> datetime:
     return EPOCH + timedelta(seconds=tick / scene.fps + camera.offset_s)
 
 
-def _follow(scene: Scene, pipeline: Pipeline, recorded: RecordedDetector) -> Iterator[StepResult]:
+def _run(scene: Scene, pipeline: Tracker, recorded: RecordedDetector, *, watches: bool) -> Evaluation:
+    results = _watch(scene, pipeline) if watches else _follow(scene, pipeline, recorded)
+    return _summary(scene, results, pipeline)
+
+
+def _follow(scene: Scene, pipeline: Tracker, recorded: RecordedDetector) -> Iterator[StepResult]:
     for tick in range(scene.frames):
         yield pipeline.follow(
             [recorded.observe(camera, tick, captured_at(scene, camera, tick)) for camera in scene.cameras]
         )
 
 
-def _watch(scene: Scene, pipeline: Pipeline) -> Iterator[StepResult]:
+def _watch(scene: Scene, pipeline: Tracker) -> Iterator[StepResult]:
     pictures = [read_pictures(camera, scene.frames) for camera in scene.cameras]
     for tick, images in enumerate(zip(*pictures, strict=True)):
         frames = [
@@ -145,7 +160,7 @@ def _watch(scene: Scene, pipeline: Pipeline) -> Iterator[StepResult]:
             yield pipeline.step(frames)
 
 
-def _summary(scene: Scene, results: Iterator[StepResult], pipeline: Pipeline) -> Evaluation:
+def _summary(scene: Scene, results: Iterator[StepResult], pipeline: Tracker) -> Evaluation:
     paths = PathScorer(scene.truth, scene.bounds_m, scene.fps) if scene.truth else None
     tracks: list[Positions] = []
     persons: list[Positions] = []
@@ -160,8 +175,9 @@ def _summary(scene: Scene, results: Iterator[StepResult], pipeline: Pipeline) ->
         spent.append(result.stages_ms)
         for person in persons[-1].ids.tolist():
             ticks[person] += 1
+    left = pipeline.finish()
     if paths:
-        paths.add_stored(pipeline.finish())
+        paths.add_stored(left)
     totals = [sum(stages.values()) for stages in spent]
     stages = list(dict.fromkeys(name for tick in spent for name in tick))
     truth = scene.truth and [t.inside(scene.bounds_m) for t in scene.truth[: len(tracks)]]

@@ -244,6 +244,9 @@ SPOTON_DETECTION_INTERVAL_S = _number("SPOTON_DETECTION_INTERVAL_S", 1.0, least=
 # where rows lie until the database has them, and how much of it a session may fill while the database is away
 SPOTON_SPOOL = DATA_DIR / "spool"
 SPOTON_SPOOL_MB = _number("SPOTON_SPOOL_MB", 2000, least=1)
+# what the tracker of each session is fed, for `evaluate --replay`: none, or so much of it from the session's start
+SPOTON_RECORDINGS = DATA_DIR / "recordings"
+SPOTON_RECORD_MB = _number("SPOTON_RECORD_MB", 0, least=0)
 
 # where cameras and recordings may be: schemes, networks (10.0.0.0/8, say; none: all but those where no camera is),
 # and folders (none: all)

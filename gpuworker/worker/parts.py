@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -18,11 +19,14 @@ from gpuworker.pipeline.seams import Source, TakeNumber
 from gpuworker.pipeline.settings import PipelineSettings, SmoothingSettings
 from gpuworker.pipeline.step import Pipeline
 from gpuworker.pipeline.values import Frame, Points, Site, StepResult
+from gpuworker.recording import SUFFIX, RecordedPipeline, Recorder
 from gpuworker.sinks.status import METER_SPAN_S
 from gpuworker.sources import open_source
 from gpuworker.sources.sim.worlds import Worlds
 
 logger = logging.getLogger(__name__)
+
+RECORDINGS_KEPT = 5  # newest ones of each environment
 
 
 class Stepper(Protocol):
@@ -43,7 +47,8 @@ class OpenSource(Protocol):
     def __call__(self, url: str, *, camera_id: str, started_at: datetime, worlds: Worlds) -> Source: ...
 
 
-MakePipeline = Callable[[Site, TakeNumber, TakeNumber], Stepper]
+MakePipeline = Callable[[Site, TakeNumber, TakeNumber, str], Stepper]
+"""Makes the pipeline of a site, with supplies of track and person numbers, and with a name for its recording."""
 
 
 def model_threads() -> int:
@@ -51,21 +56,27 @@ def model_threads() -> int:
     return max(1, len(os.sched_getaffinity(0)) // 2)
 
 
-def make_pipeline(site: Site, take_track: TakeNumber, take_person: TakeNumber) -> Stepper:
-    """Make the pipeline that the settings name.
+def make_pipeline(site: Site, take_track: TakeNumber, take_person: TakeNumber, name: str) -> Stepper:
+    """Make the pipeline that the settings name; record it where they ask for that.
 
     Raises:
         BackendError: a detector or an embedder that cannot be made.
     """
     threads = model_threads()
-    return Pipeline(
+    tuning = PipelineSettings(smoothing=_smoothing())
+    make = partial(
+        Pipeline,
         detector=make_detector(settings.SPOTON_DETECTOR, site=site, threads=threads),
         embedder=make_embedder(settings.SPOTON_EMBEDDER, threads=threads),
         site=site,
-        take_track_number=take_track,
-        take_person_number=take_person,
-        settings=PipelineSettings(smoothing=_smoothing()),
+        settings=tuning,
     )
+    max_bytes = settings.SPOTON_RECORD_MB * 1e6
+    if not max_bytes:
+        return make(take_track_number=take_track, take_person_number=take_person)
+    path = settings.SPOTON_RECORDINGS / f"{name}{SUFFIX}"
+    recorder = Recorder(path, site=site, settings=tuning, max_bytes=max_bytes, keep=RECORDINGS_KEPT)
+    return RecordedPipeline(make, take_track, take_person, recorder)
 
 
 def _smoothing() -> SmoothingSettings:

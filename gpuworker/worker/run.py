@@ -76,7 +76,8 @@ class SessionRun:
         self._sizes = {camera.key: (camera.width, camera.height) for camera in cameras}
         site, problems = site_of(session.environment)
         self._supplies = tracks, persons = _supplies(session)
-        self._pipeline = parts.make_pipeline(site, tracks, persons)
+        name = f"{session.environment.slug}/{self.started_at:%Y%m%dT%H%M%S%fZ}-{session.pk}"
+        self._pipeline = parts.make_pipeline(site, tracks, persons, name)
         self.board = _board(session, keys, span_s=parts.meter_span_s)
         self.rows = RowsSink(
             _sampler(session, cameras, site.zones),

@@ -1,4 +1,7 @@
-"""``manage.py evaluate``: run the live pipeline over scene folders, print a table and the protocol."""
+"""``manage.py evaluate``: run the live pipeline over scene folders, print a table and the protocol.
+
+With ``--replay`` a recorded run is run again instead, and compared.
+"""
 
 import json
 from argparse import ArgumentParser
@@ -11,6 +14,8 @@ from django.core.management.base import BaseCommand, CommandError
 from gpuworker.backends import BackendError, make_detector, make_embedder
 from gpuworker.evaluation import Evaluation, evaluate_scene, site_of
 from gpuworker.path_scoring import PROTOCOL as PATHS_PROTOCOL
+from gpuworker.recording import RecordingError
+from gpuworker.replay import ReplayError, replay
 from gpuworker.scenes import Scene, SceneError, read_scene
 from gpuworker.scoring import PROTOCOL
 
@@ -28,7 +33,7 @@ HEADINGS = (
 )
 HORIZON = "3"  # seconds; of the predictions in the table, all are in the JSON
 PREDICTED = {"fde_m": "fde 3 s", "fde_still_m": "still", "inside_90": "in 90 %"}
-WRONG_INPUT = 2  # exit status
+DIFFERENT, WRONG_INPUT = 1, 2  # exit status
 
 
 class Command(BaseCommand):
@@ -38,23 +43,59 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the scenes and the models."""
-        parser.add_argument("scenes", nargs="+", type=Path, metavar="SCENE", help="folder with a scene.json")
+        parser.add_argument("scenes", nargs="*", type=Path, metavar="SCENE", help="folder with a scene.json")
         parser.add_argument(
             "--detector", help="see the pictures with it; else ready-made detections are used"
         )
         parser.add_argument("--embedder", help="see the pictures with it; none leaves embeddings aside")
         parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+        recordings = parser.add_mutually_exclusive_group()
+        recordings.add_argument(
+            "--record", type=Path, metavar="FILE", help="record what the tracker is fed with one scene"
+        )
+        recordings.add_argument(
+            "--replay",
+            type=Path,
+            metavar="FILE",
+            help="feed a fresh tracker with a recording; exit status 1 if it does not publish the same bits",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Evaluate each scene and print what came out."""
+        """Evaluate each scene and print what came out, or replay a recording."""
+        scenes, path = options["scenes"], options["replay"]
+        if bool(scenes) == bool(path) or (options["record"] and len(scenes) > 1):
+            raise CommandError(
+                "expected scenes, one scene with --record, or --replay alone", returncode=WRONG_INPUT
+            )
+        self._evaluate(options) if scenes else self._replay(path)
+
+    def _replay(self, path: Path) -> None:
+        try:
+            replayed = replay(path)
+        except ReplayError as error:
+            raise CommandError(str(error), returncode=WRONG_INPUT) from error
+        if replayed.difference:
+            raise CommandError(
+                f"{path}: differs from what was published, first in {replayed.difference}",
+                returncode=DIFFERENT,
+            )
+        until = "" if replayed.is_whole else ", where the file was full"
+        self.stdout.write(
+            f"{path}: {replayed.ticks} ticks over {replayed.seconds:.1f} s{until}: people, numbers, events and "
+            "paths are what was published, bit for bit"
+        )
+
+    def _evaluate(self, options: dict[str, Any]) -> None:
         found: dict[str, Evaluation] = {}
         try:
             for folder in options["scenes"]:
                 scene = read_scene(folder)
                 if scene.name in found:
                     raise SceneError(f"two scenes have the name {scene.name!r}: evaluate them apart")
-                found[scene.name] = _evaluate(scene, options["detector"], options["embedder"])
-        except (SceneError, BackendError) as error:
+                found[scene.name] = _evaluate(
+                    scene, options["detector"], options["embedder"], options["record"]
+                )
+        except (SceneError, BackendError, RecordingError) as error:
             raise CommandError(str(error), returncode=WRONG_INPUT) from error
         for line in _table(found):
             self.stdout.write(line)
@@ -63,16 +104,17 @@ class Command(BaseCommand):
             _write(options["json"], found)
 
 
-def _evaluate(scene: Scene, detector: str | None, embedder: str | None) -> Evaluation:
+def _evaluate(scene: Scene, detector: str | None, embedder: str | None, record: Path | None) -> Evaluation:
     recorded = detector is None and any(camera.detections for camera in scene.cameras)
     if recorded and embedder is None:
-        return evaluate_scene(scene)
+        return evaluate_scene(scene, record=record)
     site = site_of(scene)
     return evaluate_scene(
         scene,
         detector=None if recorded else make_detector(detector or settings.SPOTON_DETECTOR, site=site),
         embedder=make_embedder(embedder or settings.SPOTON_EMBEDDER),
         scene_looks=False,
+        record=record,
     )
 
 

@@ -83,7 +83,7 @@ class Site:
         with self.lock:
             self.items.setdefault(url, queue.Queue()).put(item)
 
-    def make_pipeline(self, site, take_track, take_person):
+    def make_pipeline(self, site, take_track, take_person, name):
         self.sites.append(site)
         return Pipeline(self, take_track(), take_person())
 

@@ -92,14 +92,14 @@ def crowd_of(view, visible, frames=400):
 
 def test_detector_in_a_crowd_errs_as_recorded_ones_do(view):
     recall, off, false_boxes = crowd_of(view, 1.0)
-    assert recall == pytest.approx(0.967, abs=0.01)
+    assert recall == pytest.approx(0.963, abs=0.01)
     spread = np.median(np.abs(off), axis=0) / 0.6745
-    assert spread == pytest.approx([0.006, 0.020, 0.006, 0.0147], rel=0.1)
-    assert false_boxes == pytest.approx(0.586, abs=0.12)
+    assert spread == pytest.approx([0.006, 0.021, 0.006, 0.0165], rel=0.1)
+    assert false_boxes == pytest.approx(0.593, abs=0.12)
 
 
 @pytest.mark.parametrize(
-    ("visible", "recall", "cut"), [(0.75, 0.95, 0.05), (0.45, 0.65, 0.11), (0.15, 0.07, 0.17)]
+    ("visible", "recall", "cut"), [(0.75, 0.81, 0.05), (0.45, 0.32, 0.11), (0.15, 0.05, 0.17)]
 )
 def test_detector_in_a_crowd_misses_and_cuts_the_hidden(view, visible, recall, cut):
     found, off, _ = crowd_of(view, visible)

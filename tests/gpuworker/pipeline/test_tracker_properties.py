@@ -6,6 +6,7 @@ from datetime import datetime
 from itertools import count
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -81,8 +82,17 @@ floors = st.builds(
     false_boxes=st.integers(0, 2),
 )
 
-# where two new people stand close, equally good beginnings are told apart by the order of cameras and boxes
 calm_floors = floors.map(lambda floor: replace(floor, apart=True, noise_px=0.5, missed=0.0, false_boxes=0))
+
+
+CROWDS = [
+    Floor(seed, people=14, ticks=8, fps=5.0, noise_px=2.0, missed=0.1, false_boxes=1) for seed in range(4)
+]
+# several boxes say as much for a newcomer as one box may say: the first of them is taken, whatever the others fit
+ONE_AFTER_THE_OTHER = (
+    "frames of one instant are matched in order of their cameras, each by what those before it told"
+)
+BY_ORDER = "boxes that say the same for a newcomer are told apart by their order"
 
 
 class NoDetector:
@@ -182,9 +192,7 @@ def test_turning_and_shifting_the_floor_changes_only_coordinates(floor, angle, s
     assert_same(follow(scene), follow(scene, cameras), turn=turn, shift=shift)
 
 
-@SOME
-@given(floors, st.permutations(range(3)))
-def test_order_of_cameras_changes_nothing(floor, order):
+def assert_order_of_cameras_changes_nothing(floor, order):
     scene = floor.scene()
     cameras = yard()
     mixed = follow(
@@ -195,8 +203,17 @@ def test_order_of_cameras_changes_nothing(floor, order):
 
 
 @SOME
-@given(calm_floors, st.permutations(range(3)))
-def test_names_of_cameras_change_nothing_but_numbers(floor, order):
+@given(floors, st.permutations(range(3)))
+def test_order_of_cameras_changes_nothing(floor, order):
+    assert_order_of_cameras_changes_nothing(floor, order)
+
+
+@pytest.mark.parametrize("crowd", CROWDS)
+def test_order_of_cameras_changes_nothing_in_a_crowd(crowd):
+    assert_order_of_cameras_changes_nothing(crowd, [2, 0, 1])
+
+
+def assert_names_of_cameras_change_nothing_but_numbers(floor, order):
     new = {f"c{i + 1}": f"c{order[i] + 1}" for i in range(3)}
     scene = floor.scene()
     renamed = [[replace(o, camera_id=new[o.camera_id]) for o in tick] for tick in scene]
@@ -205,8 +222,18 @@ def test_names_of_cameras_change_nothing_but_numbers(floor, order):
 
 
 @SOME
-@given(calm_floors, st.integers(0, 2**32 - 1))
-def test_order_of_boxes_changes_nothing_but_numbers(floor, seed):
+@given(calm_floors, st.permutations(range(3)))
+def test_names_of_cameras_change_nothing_but_numbers(floor, order):
+    assert_names_of_cameras_change_nothing_but_numbers(floor, order)
+
+
+@pytest.mark.xfail(reason=ONE_AFTER_THE_OTHER, raises=AssertionError)
+def test_names_of_cameras_change_nothing_but_numbers_in_crowds():
+    for crowd in CROWDS:
+        assert_names_of_cameras_change_nothing_but_numbers(crowd, [2, 0, 1])
+
+
+def assert_order_of_boxes_changes_nothing_but_numbers(floor, seed):
     rng = np.random.default_rng(seed)
     scene = floor.scene()
     orders = [[rng.permutation(len(o.detections)) for o in tick] for tick in scene]
@@ -228,6 +255,18 @@ def test_order_of_boxes_changes_nothing_but_numbers(floor, seed):
         for r, each in zip(follow(mixed), orders, strict=True)
     ]
     assert_same_but_numbers(follow(scene), results)
+
+
+@SOME
+@given(calm_floors, st.integers(0, 2**32 - 1))
+def test_order_of_boxes_changes_nothing_but_numbers(floor, seed):
+    assert_order_of_boxes_changes_nothing_but_numbers(floor, seed)
+
+
+@pytest.mark.xfail(reason=BY_ORDER, raises=AssertionError)
+def test_order_of_boxes_changes_nothing_but_numbers_in_crowds():
+    for crowd in CROWDS:
+        assert_order_of_boxes_changes_nothing_but_numbers(crowd, 5)
 
 
 ABSURD = st.sampled_from(

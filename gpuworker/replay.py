@@ -97,6 +97,18 @@ def replay(path: Path) -> Replayed:
     )
 
 
+def recorded_ticks(path: Path) -> Iterator[list[Observation]]:
+    """Give what was fed in each tick of a recording, as far as it goes.
+
+    Raises:
+        ReplayError: the file is no recording or is damaged.
+    """
+    with _readable(path) as file:
+        for record in file:
+            if "seen" in record:
+                yield [_observation(o) for o in record["seen"]]
+
+
 class _Run:
     """A fresh tracker that is fed with a recording.
 

@@ -88,11 +88,9 @@ calm_floors = floors.map(lambda floor: replace(floor, apart=True, noise_px=0.5, 
 CROWDS = [
     Floor(seed, people=14, ticks=8, fps=5.0, noise_px=2.0, missed=0.1, false_boxes=1) for seed in range(4)
 ]
-# several boxes say as much for a newcomer as one box may say: the first of them is taken, whatever the others fit
 ONE_AFTER_THE_OTHER = (
     "frames of one instant are matched in order of their cameras, each by what those before it told"
 )
-BY_ORDER = "boxes that say the same for a newcomer are told apart by their order"
 
 
 class NoDetector:
@@ -263,7 +261,6 @@ def test_order_of_boxes_changes_nothing_but_numbers(floor, seed):
     assert_order_of_boxes_changes_nothing_but_numbers(floor, seed)
 
 
-@pytest.mark.xfail(reason=BY_ORDER, raises=AssertionError)
 def test_order_of_boxes_changes_nothing_but_numbers_in_crowds():
     for crowd in CROWDS:
         assert_order_of_boxes_changes_nothing_but_numbers(crowd, 5)

@@ -29,13 +29,14 @@ def judged(
     height_m: Floats,
     detection: Floats,
     elapsed_s: Floats,
-    unseen_s: Floats,
+    since_s: Floats,
     settings: TrackerSettings,
 ) -> Floats:
     """Give log odds (n,) after the frames of a tick.
 
-    Frames close in time show partly the same, so what one can say grows with the time since the
-    camera's frame before, up to a bound.
+    What a camera shows again and again, person or thing, says little more than once, so what a hit can say grows
+    with the time since that camera last showed the person, up to a bound. That misses come in a row is in the
+    chances of a detection.
 
     Args:
         logit: (n,) before.
@@ -45,10 +46,10 @@ def judged(
         height_m: (n,) of the persons; boxes of a thing too low or too tall say less.
         detection: (f, n) probability that the frame shows the person.
         elapsed_s: (f,) since the camera's frame before.
-        unseen_s: (n,) since any camera saw the person: a first sight after a while is all news.
+        since_s: (f, n) since the frame's camera last showed the person, infinite for never.
     """
     s = settings
-    share = np.minimum(np.maximum(elapsed_s[:, None], unseen_s) / s.evidence_s, 1.0)
+    share = np.minimum(np.maximum(elapsed_s[:, None], since_s) / s.evidence_s, 1.0)
     odd = np.abs(height_m - s.height_m) > s.odd_height_std * s.height_std_m
     limit = np.where(odd, s.odd_hit_limit, s.hit_limit)
     gain = np.minimum(fit + np.log(detection) + np.maximum(confidence, 0.0), limit)

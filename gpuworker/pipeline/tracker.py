@@ -157,6 +157,7 @@ class FloorTracker:
             covariance=covariance,
             logit=survived(t.logit, dt_s, s),
             unseen_s=t.unseen_s + dt_s,
+            since_s=t.since_s + dt_s,
             now=np.zeros_like(t.now),
         )
         self._at = at
@@ -295,9 +296,10 @@ class FloorTracker:
         self._calibrate(tick, match, confirmed & (hit | (share > IN_VIEW)))
         f, n = np.nonzero(confirmed)
         self._detectability.learn(tick.camera[f], share[f, n], had[f, n], hit[f, n])
-        now, seen = t.now.copy(), t.had.copy()
+        now, seen, since_s = t.now.copy(), t.had.copy(), t.since_s.copy()
         for frame, camera in enumerate(tick.camera):
             now[:, camera] |= hit[frame]
+            since_s[hit[frame], camera] = 0.0
             if tick.newest[frame]:
                 seen[:, camera] = hit[frame]
         self._tracks = t.with_(
@@ -311,12 +313,13 @@ class FloorTracker:
                 t.mean[:, 4],
                 detection,
                 tick.elapsed_s,
-                t.unseen_s,
+                t.since_s[:, tick.camera].T,
                 self._settings,
             ),
             unseen_s=np.where(hit.any(axis=0), 0.0, t.unseen_s),
             now=now,
             had=seen,
+            since_s=since_s,
         )
 
     def _give_birth(self, tick: _Tick, match: Match, owner: Ints) -> None:

@@ -24,6 +24,7 @@ class Tracks:
         number: (n,) the track's id, NO_ID before it was published for the first time.
         unseen_s: (n,) since a camera saw the person.
         had: (n, c) whether the camera's last frame showed the person.
+        since_s: (n, c) since the camera last showed the person, infinite for never.
         now: (n, c) whether a frame of this tick showed the person.
         look: (n, d) sum of what the number's person looked like, fading; zeros for not known.
         recent: (n, d) sum of what the person looks like since the number was last beyond doubt.
@@ -37,6 +38,7 @@ class Tracks:
     number: Ints
     unseen_s: Floats
     had: Bools
+    since_s: Floats
     now: Bools
     look: Floats
     recent: Floats
@@ -56,6 +58,7 @@ class Tracks:
             number=np.zeros(0, np.int64),
             unseen_s=np.zeros(0),
             had=np.zeros((0, cameras), bool),
+            since_s=np.zeros((0, cameras)),
             now=np.zeros((0, cameras), bool),
             look=np.zeros((0, 0)),
             recent=np.zeros((0, 0)),
@@ -76,6 +79,7 @@ class Tracks:
             number=np.full(n, NO_ID),
             unseen_s=np.zeros(n),
             had=now.copy(),
+            since_s=np.where(now, 0.0, np.inf),
             now=now,
             look=np.zeros_like(look),
             recent=look,

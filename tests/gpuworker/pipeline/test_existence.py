@@ -8,7 +8,7 @@ LN4 = SETTINGS.hit_limit
 
 
 def judge(
-    *, hits, elapsed_s=1.0, fit=50.0, confidence=0.0, detection=0.9, logit=0.0, unseen_s=0.0, height_m=1.74
+    *, hits, elapsed_s=1.0, fit=50.0, confidence=0.0, detection=0.9, logit=0.0, since_s=0.0, height_m=1.74
 ):
     hit = np.array(hits)[:, None]
     full = np.ones(hit.shape)
@@ -20,7 +20,7 @@ def judge(
         np.array([height_m]),
         detection * full,
         np.full(len(hit), elapsed_s),
-        np.array([unseen_s]),
+        since_s * full,
         SETTINGS,
     )
     return float(got[0])
@@ -39,8 +39,24 @@ def test_judged_hits_of_ten_frames_a_second_say_no_more_than_those_of_two():
     assert slow == pytest.approx(fast)
 
 
-def test_judged_first_sight_after_a_while_counts_in_full():
-    assert judge(hits=[True], elapsed_s=0.1, unseen_s=0.6) == pytest.approx(LN4)
+def test_judged_sight_by_a_camera_counts_by_the_time_since_its_last():
+    assert judge(hits=[True], elapsed_s=0.1, since_s=0.2) == pytest.approx(0.4 * LN4)
+    assert judge(hits=[True], elapsed_s=0.1, since_s=0.6) == pytest.approx(LN4)
+    assert judge(hits=[True], elapsed_s=0.1, since_s=np.inf) == pytest.approx(LN4)
+
+
+@pytest.mark.parametrize("fps", [2.0, 5.0, 10.0, 25.0])
+def test_judged_somebody_seen_in_every_other_frame_or_less_is_there_at_any_rate(fps):
+    rng, logit, since_s, there = np.random.default_rng(1), 2.0, np.zeros((2, 1)), []
+    for _ in range(round(60 * fps)):
+        since_s = since_s + 1 / fps
+        hits = rng.random(2) < 0.45
+        logit = judge(
+            hits=hits.tolist(), elapsed_s=1 / fps, since_s=since_s, detection=0.45, logit=min(logit, 4.0)
+        )
+        since_s[hits] = 0.0
+        there.append(logit > 0.0)
+    assert np.mean(there) > 0.95
 
 
 def test_judged_thing_too_low_for_a_person_gains_less():

@@ -190,7 +190,7 @@ def pair(left: Leftover, seeds: Seeds, settings: TrackerSettings) -> Pairs:
         return Pairs(i, j, np.zeros(0), np.zeros((0, MEASURED), dtype=bool))
     mean, covariance = seeds.mean[i], seeds.covariance[i]
     seen = look(left.projection[j], left.sees_height[j], mean, left.dt_s[j], settings)
-    spread = seen.jacobian @ covariance @ np.swapaxes(seen.jacobian, 1, 2) + seen.noise
+    spread = kalman.through(seen.jacobian, covariance) + seen.noise
     residual = left.z[j] - seen.z
     best = np.full(len(i), -np.inf)
     used = np.zeros((len(i), 3), dtype=bool)

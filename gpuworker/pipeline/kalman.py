@@ -22,6 +22,16 @@ def invert3(matrices: Floats) -> tuple[Floats, Floats]:
     return cofactors.swapaxes(-1, -2) / determinant[..., None, None], determinant
 
 
+def turned(matrices: Floats) -> Floats:
+    """Transpose matrices (..., m, n), laid out so that products with them are quick."""
+    return np.ascontiguousarray(matrices.swapaxes(-1, -2))
+
+
+def through(jacobian: Floats, covariance: Floats) -> Floats:
+    """Propagate covariances (..., n, n) through derivatives (..., m, n), (..., m, m)."""
+    return np.asarray(jacobian @ covariance @ turned(jacobian))
+
+
 def transition(dt_s: float | Floats) -> Floats:
     """Give the matrices (..., 5, 5) of constant velocity over ``dt_s`` (...) seconds."""
     f = np.zeros((*np.shape(dt_s), 5, 5))
@@ -47,8 +57,13 @@ def process_noise(dt_s: float | Floats, acceleration_psd: float) -> Floats:
 
 def predict(mean: Floats, cov: Floats, dt_s: float, acceleration_psd: float) -> tuple[Floats, Floats]:
     """Move states (n, 5) with covariances (n, 5, 5) ``dt_s`` seconds on."""
-    f = transition(dt_s)
-    return mean @ f.T, f @ cov @ f.T + process_noise(dt_s, acceleration_psd)
+    mean, cov = mean.copy(), cov.copy()
+    mean[:, :2] += dt_s * mean[:, 2:4]
+    # the transition from the left and from the right
+    cov[:, :2] += dt_s * cov[:, 2:4]
+    cov[:, :, :2] += dt_s * cov[:, :, 2:4]
+    cov += process_noise(dt_s, acceleration_psd)
+    return mean, cov
 
 
 def information(
@@ -62,7 +77,7 @@ def information(
         residual: (n, 3) measured minus predicted.
         measured: (n, 3) which components were measured; the others tell nothing.
     """
-    gain = jacobian.swapaxes(1, 2) @ weights(noise, measured)  # (n, 5, 3)
+    gain = turned(jacobian) @ weights(noise, measured)  # (n, 5, 3)
     return gain @ jacobian, (gain @ np.where(measured, residual, 0.0)[..., None])[..., 0]
 
 
@@ -75,21 +90,22 @@ def weights(covariance: Floats, measured: NDArray[np.bool_]) -> Floats:
 
 
 def update(
-    cov: Floats, jacobian: Floats, spread: Floats, residual: Floats, measured: NDArray[np.bool_]
+    cov: Floats, jacobian: Floats, noise: Floats, residual: Floats, measured: NDArray[np.bool_]
 ) -> tuple[Floats, Floats]:
     """Give the shift (n, 5) of the mean and the covariance (n, 5, 5) after one measurement of each state.
 
+    With less than no noise, a measurement that was taken in is taken out again.
+
     Args:
         cov: (n, 5, 5) before.
-        jacobian, residual, measured: as in ``information``.
-        spread: (n, 3, 3) covariance of the residual.
+        jacobian, noise, residual, measured: as in ``information``.
 
     Source: Kalman filter, Bar-Shalom et al., eq. 5.2.3-17.
     """
-    reach = cov @ jacobian.swapaxes(1, 2)  # (n, 5, 3)
-    gain = reach @ weights(spread, measured)
+    reach = cov @ turned(jacobian)  # (n, 5, 3)
+    gain = reach @ weights(jacobian @ reach + noise, measured)
     shift = gain @ np.where(measured, residual, 0.0)[..., None]
-    return shift[..., 0], cov - gain @ reach.swapaxes(1, 2)
+    return shift[..., 0], cov - gain @ turned(reach)
 
 
 def correct(matrix: Floats, vector: Floats) -> tuple[Floats, Floats]:

@@ -142,7 +142,7 @@ class _Pairing:
         cameras = [scene.views.cameras[c] for c in scene.camera.tolist()]
         picture_px = np.array([[c.width, c.height] for c in cameras], dtype=np.float64).reshape(-1, 2)
         s = scene.seen
-        spread = s.jacobian @ scene.covariance @ s.jacobian.swapaxes(-1, -2) + s.noise
+        spread = kalman.through(s.jacobian, scene.covariance) + s.noise
         self._pairs = near(scene.measured, s.z, spread, s.size_px, scene.log_prior, picture_px, settings)
         box, frame, track = self._pairs.box, self._pairs.frame, self._pairs.track
         self._said = scene.measured.evidence[box] + scene.log_odds[frame, track] + scene.alike(box, track)
@@ -172,7 +172,7 @@ class _Pairing:
             self._take(found[f], -1.0)
             jacobian, track = self.seen.jacobian[f], pairs.track
             predicted = self._z[f] + (jacobian @ self.shift[..., None])[..., 0]
-            spread = jacobian @ self.covariance @ jacobian.swapaxes(1, 2) + self.seen.noise[f]
+            spread = kalman.through(jacobian, self.covariance) + self.seen.noise[f]
             out.append(self._decide(pairs, said, predicted[track], spread[track]))
             self._take(out[-1], 1.0)
         return out
@@ -182,11 +182,10 @@ class _Pairing:
         if len(found.box) == 0:
             return
         t, where = found.track, (found.frame, found.track)
-        jacobian, covariance = self.seen.jacobian[where], self.covariance[t]
-        spread = jacobian @ covariance @ jacobian.swapaxes(1, 2) + sign * self.seen.noise[where]
+        jacobian, noise = self.seen.jacobian[where], sign * self.seen.noise[where]
         predicted = self._z[where] + (jacobian @ self.shift[t][..., None])[..., 0]
         residual = self._scene.measured.z[found.box] - predicted
-        shift, self.covariance[t] = kalman.update(covariance, jacobian, spread, residual, found.used)
+        shift, self.covariance[t] = kalman.update(self.covariance[t], jacobian, noise, residual, found.used)
         self.shift[t] += shift
 
     def centre(self, found: Sequence[_Found]) -> None:
@@ -219,7 +218,7 @@ class _Pairing:
         """Give the boxes (f, t, 3) and (f, t, 3, 3) that the prediction and all other frames say."""
         jacobian, own = self.seen.jacobian, _joined(found)
         predicted = self._z + (jacobian @ self.shift[..., None])[..., 0]
-        spread = jacobian @ self.covariance @ jacobian.swapaxes(-1, -2)
+        spread = kalman.through(jacobian, self.covariance)
         where = own.frame, own.track
         residual = np.where(own.used, self._scene.measured.z[own.box] - predicted[where], 0.0)
         # the gain of taking in the own box with less than no noise

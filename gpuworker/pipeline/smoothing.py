@@ -149,7 +149,7 @@ class Smoother:
         mean, covariance = window.mean[last], window.covariance[last]
         dt_s = (now_us - window.at_us[last]) / 1e6
         f = kalman.transition(dt_s)
-        moved = covariance @ f.swapaxes(1, 2)
+        moved = covariance @ kalman.turned(f)
         predicted = f @ moved + kalman.process_noise(dt_s, self._acceleration_psd)
         gain = moved @ kalman.invert(predicted)
         news = tracks.mean[known] - (f @ mean[..., None])[..., 0]
@@ -158,7 +158,7 @@ class Smoother:
         product = window.gain[here] @ gain[row]  # (h, 5, 5)
         window.gain[here] = product
         window.mean[here] += (product @ news[row][..., None])[..., 0]
-        window.covariance[here] += product @ spread[row] @ product.swapaxes(1, 2)
+        window.covariance[here] += kalman.through(product, spread[row])
 
 
 def _places(track: Ints, numbers: Ints) -> Ints:

@@ -69,20 +69,18 @@ def test_update_equals_filterpy_and_is_undone_by_less_than_no_noise():
     rng, mean, cov = some_tracks(5, seed=3)
     jacobian, z = rng.normal(0, 1, (5, 3, 5)), rng.normal(0, 5, (5, 3))
     root = rng.normal(0, 0.4, (3, 3))
-    noise = root @ root.T + np.eye(3)
+    noise = np.tile(root @ root.T + np.eye(3), (5, 1, 1))
     measured = np.array([[1, 1, 1], [1, 0, 1], [0, 1, 1], [1, 1, 0], [0, 0, 0]], dtype=bool)
     residual = np.where(measured, z - (jacobian @ mean[..., None])[..., 0], np.nan)
-    spread = jacobian @ cov @ jacobian.swapaxes(1, 2)
-    shift, after = kalman.update(cov, jacobian, spread + noise, residual, measured)
+    shift, after = kalman.update(cov, jacobian, noise, residual, measured)
     for i, f in enumerate(reference(m, c) for m, c in zip(mean, cov, strict=True)):
         rows = np.flatnonzero(measured[i])
         if len(rows):
-            f.update(z[i, rows], R=noise[np.ix_(rows, rows)], H=jacobian[i, rows])
+            f.update(z[i, rows], R=noise[i][np.ix_(rows, rows)], H=jacobian[i, rows])
         np.testing.assert_allclose(mean[i] + shift[i], f.x, rtol=1e-9, atol=1e-9)
         np.testing.assert_allclose(after[i], f.P, rtol=1e-9, atol=1e-9)
-    spread = jacobian @ after @ jacobian.swapaxes(1, 2)
     left = residual - (jacobian @ shift[..., None])[..., 0]
-    back, before = kalman.update(after, jacobian, spread - noise, left, measured)
+    back, before = kalman.update(after, jacobian, -noise, left, measured)
     np.testing.assert_allclose(shift + back, 0.0, atol=1e-9)
     np.testing.assert_allclose(before, cov, rtol=1e-9, atol=1e-9)
 

@@ -84,8 +84,8 @@ class LikelihoodRatio:
         std = np.sqrt(np.maximum(self._moments[:, 2] / self._moments[:, 0] - mean**2, MIN_STD**2))
         if mean[1] <= mean[0]:
             return np.zeros_like(similarity)
-        at = np.clip(similarity, mean[0], mean[1])
+        at = np.minimum(np.maximum(similarity, mean[0]), mean[1])
         same = -0.5 * ((at - mean[1]) / std[1]) ** 2 - np.log(std[1])
         different = -0.5 * ((at - mean[0]) / std[0]) ** 2 - np.log(std[0])
-        ratio = np.clip(same - different, -limit, limit)
+        ratio = np.minimum(np.maximum(same - different, -limit), limit)
         return np.where(np.isnan(ratio), 0.0, ratio)

@@ -158,11 +158,8 @@ def _start(left: Leftover, valid: Bools, settings: TrackerSettings) -> Floats:
     p = left.projection
     plane = np.stack([p[..., 0], p[..., 1], p[..., 2] * height[:, None] + p[..., 3]], axis=-1)  # (n, 3, 3)
     pixel = np.column_stack([left.z[:, MID], v, np.ones(len(left))])
-    try:
-        point = np.linalg.solve(plane, pixel[..., None])[..., 0]
-    except np.linalg.LinAlgError:  # a camera exactly at head height
-        return np.full((len(left), 2), np.nan)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # a camera exactly at head height
+        point = (kalman.invert3(plane)[0] @ pixel[..., None])[..., 0]
         # the third coordinate is one over the depth: not positive above the horizon
         return np.where(point[:, 2:] > 1e-9, point[:, :2] / point[:, 2:], np.nan)
 

@@ -34,7 +34,8 @@ class Detectability:
         """Give the probability of a detection, (f, n), by camera (f,), visibility and ``had`` (f, n)."""
         seen = (self._hits / self._total)[camera[:, None], had.astype(np.int64), _bins(shares.body)]
         # a person predicted outside the picture may stand a little inside it
-        return np.asarray(np.clip(seen * np.maximum(shares.inside, OUTSIDE), MIN_DETECTION, MAX_DETECTION))
+        chance: Floats = seen * np.maximum(shares.inside, OUTSIDE)
+        return np.minimum(np.maximum(chance, MIN_DETECTION), MAX_DETECTION)
 
     def learn(self, camera: NDArray[np.int64], share: Floats, had: Bools, detected: Bools) -> None:
         """Count people (n,) who others confirm to be there."""
@@ -47,4 +48,4 @@ class Detectability:
 
 
 def _bins(share: Floats) -> NDArray[np.int64]:
-    return np.clip((share * BINS).astype(np.int64), 0, BINS - 1)
+    return np.minimum((share * BINS).astype(np.int64), BINS - 1)

@@ -2,9 +2,9 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from gpuworker.pipeline.appearance import LikelihoodRatio, unit
+from gpuworker.pipeline.intervals import meeting
 from gpuworker.pipeline.settings import TrackerSettings
 from gpuworker.pipeline.tracks import Tracks
 from gpuworker.pipeline.values import NO_ID
@@ -68,11 +68,12 @@ class Duplicates:
 
 def _close(place_m: Floats, reach_m: float) -> tuple[Ints, Ints, Floats]:
     """Give the pairs of places (n, 2) that are closer than ``reach_m``: two indices in order, and the distance, m."""
-    known = np.flatnonzero(np.isfinite(place_m).all(axis=1))
-    if len(known) < 2:
-        none = np.zeros(0, dtype=np.int64)
-        return none, none, np.zeros(0)
-    pairs = cKDTree(place_m[known]).query_pairs(reach_m, output_type="ndarray")
-    pairs = known[pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]]
-    first, second = pairs.T
-    return first, second, np.hypot(*(place_m[first] - place_m[second]).T)
+    known = np.isfinite(place_m[:, 0])
+    span = np.where(known, place_m[:, 0], 0.0), np.where(known, place_m[:, 0], -1.0)  # nobody's span is empty
+    everywhere = np.zeros(len(place_m), dtype=np.int64)
+    first, second = meeting(*span, everywhere, span[0] - reach_m, span[1] + reach_m, everywhere)
+    off = place_m[first] - place_m[second]
+    away_m = np.sqrt(off[:, 0] ** 2 + off[:, 1] ** 2)
+    close = ((first < second) & (away_m < reach_m)).nonzero()[0]
+    close = close[np.lexsort((second[close], first[close]))]
+    return first[close], second[close], away_m[close]

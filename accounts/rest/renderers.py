@@ -12,6 +12,7 @@ import numpy as np
 from nanoarrow.ipc import StreamWriter
 from rest_framework import serializers
 from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer, JSONRenderer
+from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
 Row = Mapping[str, Any]
@@ -53,7 +54,15 @@ class RowsRenderer(BaseRenderer):
         self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None
     ) -> bytes:
         """Write an answer's rows."""
-        return self.write(rows_of(data), columns_of(renderer_context))
+        written = self.write(rows_of(data), columns_of(renderer_context))
+        if not written and renderer_context is not None:
+            # the framework takes an answer of no bytes for one without a type
+            response = renderer_context["response"]
+            response.add_post_render_callback(self._keep_type)
+        return written
+
+    def _keep_type(self, response: Response) -> None:
+        response["Content-Type"] = self.media_type
 
     def write(self, rows: Sequence[Row], columns: Mapping[str, serializers.Field]) -> bytes:
         """Write rows."""

@@ -398,7 +398,14 @@ def test_files_without_rows_have_their_columns(viewer, plaza):
     assert table.content.decode().strip().split(",")[:3] == ["id", "at", "environment"]
     arrow = viewer.get("/api/v1/events/", {"format": "arrow"})
     assert polars.read_ipc_stream(io.BytesIO(arrow.content)).height == 0
-    assert viewer.get("/api/v1/events/", {"format": "ndjson"}).content == b""
+    lines = viewer.get("/api/v1/events/", {"format": "ndjson"})
+    assert lines.content == b""
+    types = [response["Content-Type"] for response in (table, arrow, lines)]
+    assert types == [
+        "text/csv; charset=utf-8",
+        "application/vnd.apache.arrow.stream",
+        "application/x-ndjson",
+    ]
 
 
 def test_errors_are_json_whatever_was_asked(viewer):

@@ -88,10 +88,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: pytest_django.DjangoDbBlocker) -> None:
-    """Let the tests' database be emptied between tests: on SQLite that deletes what was written down."""
+    """Let the tests' database be emptied between tests, what was written down with it."""
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute("DROP TRIGGER IF EXISTS audit_no_delete")
+        else:
+            cursor.execute("DROP TRIGGER IF EXISTS audit_no_truncate ON accounts_auditentry")
 
 
 @pytest.fixture(scope="session")

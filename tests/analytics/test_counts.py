@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.core.management import call_command
 from django.db import connection
 
 from analytics.aggregates import AGGREGATES, Dialect
@@ -26,6 +25,7 @@ from gpuworker.sinks.writing import batch_write
 from tests.factories import CameraFactory, EnvironmentFactory, TrackingSessionFactory, ZoneFactory
 from tests.tracking.test_databases import (  # noqa: F401 - fixtures, and the hook that makes one test of each kind
     database_url,
+    flush,
     on,
     pytest_generate_tests,
     server,
@@ -39,7 +39,7 @@ NOW = datetime(2026, 5, 4, 15, 30, tzinfo=UTC)
 def no_counts_from_before(server) -> Iterator[None]:  # noqa: F811
     yield
     if dialect() == Dialect.TIMESCALE:
-        call_command("flush", interactive=False, inhibit_post_migrate=True, verbosity=0)
+        flush()
         with connection.cursor() as cursor:
             for aggregate in AGGREGATES:
                 cursor.execute(f"CALL refresh_continuous_aggregate('{aggregate.table}', NULL, NULL)")

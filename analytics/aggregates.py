@@ -153,4 +153,21 @@ TRANSITION_HOUR = Aggregate(
     values={"entries": "count(*)"},
     where="kind = 'zone_enter' AND zone_id IS NOT NULL",
 )
-AGGREGATES = (OCCUPANCY_MINUTE, ZONE_OCCUPANCY_MINUTE, CAMERA_MINUTE, HEAT_CELL_HOUR, TRANSITION_HOUR)
+# a person's way from camera to camera, as points name it: one key is the first camera of a stay
+HANDOVER_HOUR = Aggregate(
+    table="analytics_handoverhour",
+    source="tracking_trackpoint",
+    owner="environment_id",
+    step="hour",
+    keys={"environment_id": "environment_id", "handover": "handover"},
+    values={"count": "count(*)"},
+    where="handover <> ''",
+)
+AGGREGATES = (
+    OCCUPANCY_MINUTE,
+    ZONE_OCCUPANCY_MINUTE,
+    CAMERA_MINUTE,
+    HEAT_CELL_HOUR,
+    TRANSITION_HOUR,
+    HANDOVER_HOUR,
+)

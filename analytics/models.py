@@ -99,6 +99,23 @@ class TransitionHour(models.Model):
         return f"{self.from_zone_id} to {self.to_zone_id} at {self.bucket}: {self.entries}"
 
 
+class HandoverHour(models.Model):
+    """How often one camera took people over from another in an hour."""
+
+    pk = models.CompositePrimaryKey("environment_id", "bucket", "handover")
+    environment_id = models.BigIntegerField()
+    handover = models.CharField(_("cameras"), max_length=65)
+    bucket = models.DateTimeField(_("hour"))
+    count = models.BigIntegerField(_("hand-overs"))
+
+    class Meta:
+        # services.aggregates_refresh: the stretch of time that is counted again
+        indexes = [models.Index(fields=["bucket"], name="handover_hour_bucket")]
+
+    def __str__(self) -> str:
+        return f"{self.handover} at {self.bucket}: {self.count}"
+
+
 class Watermark(models.Model):
     """Until when a table of counts is filled; not used on TimescaleDB."""
 

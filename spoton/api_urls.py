@@ -4,6 +4,7 @@ from django.urls import include, path
 from rest_framework.routers import DefaultRouter
 
 from accounts import api as accounts
+from analytics import api as analytics
 from environments import api as environments
 from tracking import api as tracking
 
@@ -21,6 +22,7 @@ router.register("persons", tracking.PersonViewSet, "person")
 router.register("tracks", tracking.TrackViewSet, "track")
 router.register("events", tracking.EventViewSet, "event")
 router.register("positions", tracking.PositionViewSet, "position")
+router.register("analytics", analytics.AnalyticsViewSet, "analytics")
 
 urlpatterns = [
     path("auth/login/", accounts.LoginView.as_view(), name="auth-login"),

@@ -163,6 +163,10 @@ MATRIX: dict[str, tuple[str, Body]] = {
     "GET event-detail": ("look", NOTHING),
     "GET position-list": ("anybody", NOTHING),
     "GET position-history": ("look", lambda s: {"environment": s.slug}),
+    **{
+        f"GET analytics-{kind}": ("look", lambda s: {"environment": s.slug})
+        for kind in ("detections", "occupancy", "heatmap", "flows", "dwell")
+    },
     "GET system": ("oversee", NOTHING),
 }
 WITH_SESSION = {"landing", "floor-plan", "live", "login", "logout", "docs", "schema"}

@@ -66,6 +66,7 @@ PARAMETERS = [
     "until",
 ]
 PARAMETERS += ["max_points", "format", "number", "id", "person_id", "state", "enabled", "user", "role"]
+PARAMETERS += ["step", "zone", "between"]
 PATHS = ["' OR '1'='1", "..%2f..%2fetc%2fpasswd", "%00", "1;drop table x", "9" * 100, "\u0663", "a" * 3000]
 
 

@@ -171,6 +171,17 @@ class TrackPoint(models.Model):
             "Keys of the areas that it was in, as they were drawn then, in order, separated by spaces."
         ),
     )
+    handover = models.CharField(
+        _("handed over"),
+        max_length=65,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_(
+            "Where another camera took the person over: the keys of the one before and of this one, or of this one "
+            "alone for the first of a stay."
+        ),
+    )
 
     class Meta:
         constraints = [

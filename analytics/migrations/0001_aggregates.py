@@ -2,55 +2,26 @@
 
 from django.db import migrations, models
 
-from analytics.aggregates import AGGREGATES, KEPT_DAYS, Dialect
+from analytics.aggregates import (
+    CAMERA_MINUTE,
+    HEAT_CELL_HOUR,
+    OCCUPANCY_MINUTE,
+    TRANSITION_HOUR,
+    ZONE_OCCUPANCY_MINUTE,
+)
+from analytics.migrations import _views
 
-# counting again reaches back so far by itself; rows that come later are noted as late
-REACHES_BACK = "12 hours"
-
-
-def is_timescale(schema_editor):
-    return "timescale" in schema_editor.connection.settings_dict["ENGINE"]
+FIRST = (OCCUPANCY_MINUTE, ZONE_OCCUPANCY_MINUTE, CAMERA_MINUTE, HEAT_CELL_HOUR, TRANSITION_HOUR)
 
 
 def views_make(apps, schema_editor):
-    """Put continuous aggregates into the places of the tables."""
-    if not is_timescale(schema_editor):
-        return
-    for aggregate in AGGREGATES:
-        query = aggregate.query(Dialect.TIMESCALE)
-        every = "1 minute" if aggregate.step == "minute" else "10 minutes"
-        schema_editor.execute(f"DROP TABLE {aggregate.table}")
-        schema_editor.execute(
-            f"CREATE MATERIALIZED VIEW {aggregate.table} "
-            f"WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS {query} WITH NO DATA"
-        )
-        schema_editor.execute(
-            f"SELECT add_continuous_aggregate_policy('{aggregate.table}', start_offset => INTERVAL '{REACHES_BACK}', "
-            f"end_offset => INTERVAL '1 {aggregate.step}', schedule_interval => INTERVAL '{every}')"
-        )
-        schema_editor.execute(
-            f"SELECT add_retention_policy('{aggregate.table}', INTERVAL '{KEPT_DAYS} days')"
-        )
-        # what is there already is counted as if it had come late
-        schema_editor.execute(
-            f"INSERT INTO tracking_latespan (begins_at, ends_at) "
-            f"SELECT min(time), max(time) FROM {aggregate.source} HAVING count(*) > 0"
-        )
+    for aggregate in FIRST:
+        _views.make(schema_editor, aggregate)
 
 
 def views_drop(apps, schema_editor):
-    """Put empty tables back."""
-    if not is_timescale(schema_editor):
-        return
-    for aggregate in AGGREGATES:
-        schema_editor.execute(f"DROP MATERIALIZED VIEW {aggregate.table}")
-        schema_editor.create_model(
-            next(
-                m
-                for m in apps.get_app_config("analytics").get_models()
-                if m._meta.db_table == aggregate.table
-            )
-        )
+    for aggregate in FIRST:
+        _views.drop(apps, schema_editor, aggregate)
 
 
 class Migration(migrations.Migration):

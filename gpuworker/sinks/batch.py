@@ -36,7 +36,7 @@ class TrackRow(NamedTuple):
 
 
 class PointRow(NamedTuple):
-    """Where a track was; ``cameras`` and ``zones`` are keys, separated by spaces."""
+    """Where a track was; ``cameras``, ``zones`` and ``handover`` are keys, separated by spaces."""
 
     time: datetime
     environment_id: int
@@ -50,6 +50,7 @@ class PointRow(NamedTuple):
     var_y_m2: float
     cameras: str
     zones: str
+    handover: str = ""  # rows of an earlier version have none
 
 
 class DetectionRow(NamedTuple):

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -18,6 +18,7 @@ from tracking.choices import EventKind
 logger = logging.getLogger(__name__)
 
 FORGET_AFTER = timedelta(seconds=60)  # somebody unseen for so long starts anew in memory, not in the database
+HANDED_OVER_AFTER = timedelta(seconds=2)  # a camera that misses somebody for a moment still has them
 
 
 @dataclass(slots=True)
@@ -26,6 +27,14 @@ class _Stay:
 
     first_at: datetime
     last_at: datetime
+
+
+@dataclass(slots=True)
+class _Holder:
+    """The camera that has a person, and when it saw them last."""
+
+    camera: str
+    seen_at: datetime
 
 
 class Sampler:
@@ -58,6 +67,7 @@ class Sampler:
         self._persons: dict[int, tuple[datetime, datetime]] = {}  # first and last seen by number
         self._areas = dict(sorted((areas or {}).items()))
         self._entered: dict[int, int] = {}  # the area that a person entered last, by number
+        self._holders: dict[int, _Holder] = {}  # by number
         self._detected_at: dict[str, datetime] = {}
 
     def add(self, result: StepResult, batch: Batch) -> None:
@@ -110,13 +120,14 @@ class Sampler:
         rows = zip(
             points.at,
             points.track.tolist(),
+            points.person.tolist(),
             points.state.tolist(),
             points.covariance[:, [0, 0, 1], [0, 1, 1]].tolist(),
             points.cameras,
             self._zones_of(points),
             strict=True,
         )
-        for at, track, (x, y, vx, vy), (var_x, cov_xy, var_y), cameras, zones in rows:
+        for at, track, number, (x, y, vx, vy), (var_x, cov_xy, var_y), cameras, zones in rows:
             batch.points.append(
                 PointRow(
                     time=at,
@@ -131,8 +142,26 @@ class Sampler:
                     var_y_m2=var_y,
                     cameras=" ".join(cameras),
                     zones=zones,
+                    handover=self._handover(number, at, cameras),
                 )
             )
+
+    def _handover(self, number: int, at: datetime, cameras: Sequence[str]) -> str:
+        """Say by keys that another camera took somebody over; nothing while the same one has them.
+
+        Of several cameras the one that has somebody keeps them, until it has not seen them for a while; then the first
+        of the others takes over. It can be a while later, in another track: cameras need not overlap.
+        """
+        if not cameras:
+            return ""
+        holder = self._holders.get(number)
+        if holder is not None and holder.camera in cameras:
+            holder.seen_at = at
+            return ""
+        if holder is not None and at - holder.seen_at < HANDED_OVER_AFTER:
+            return ""
+        self._holders[number] = _Holder(cameras[0], at)
+        return cameras[0] if holder is None else f"{holder.camera} {cameras[0]}"
 
     def _add_people(self, people: People, batch: Batch) -> None:
         for track, number in zip(people.track.tolist(), people.person.tolist(), strict=True):
@@ -151,6 +180,7 @@ class Sampler:
         for number in [n for n, (_, last) in self._persons.items() if people.at - last > FORGET_AFTER]:
             del self._persons[number]
             self._entered.pop(number, None)
+            self._holders.pop(number, None)
 
     def _see_person(self, number: int, at: datetime, batch: Batch) -> UUID:
         identifier = person_id(environment_id=self._environment_id, number=number)

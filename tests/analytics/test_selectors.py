@@ -8,7 +8,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from analytics import selectors
-from analytics.selectors import CameraCount, HeatCell, Occupancy, Position
+from analytics.dwell import dwell
+from analytics.selectors import CameraCount, Flow, HeatCell, Occupancy, Position
 from analytics.services import aggregates_refresh
 from tests.analytics.test_counts import no_counts_from_before  # noqa: F401 - a fixture
 from tests.factories import (
@@ -18,6 +19,7 @@ from tests.factories import (
     PersonFactory,
     TrackEventFactory,
     TrackFactory,
+    TrackPointFactory,
     ZoneFactory,
 )
 from tests.tracking.test_databases import (  # noqa: F401 - fixtures, and the hook that makes one test of each kind
@@ -96,6 +98,46 @@ def test_a_day_in_which_clocks_change_is_as_long_as_it_is():
     )
 
 
+def hours_of(zone: str, *instants: datetime, step: str) -> list[Occupancy]:
+    """Let somebody be in a place of a time zone for the half minute after each instant, and ask."""
+    track = TrackFactory(session__environment__time_zone=zone)
+    for instant in instants:
+        stay(track, since_s=int((instant - NOON).total_seconds()), seconds=30)
+    LateSpan.objects.create(begins_at=min(instants), ends_at=max(instants) + timedelta(hours=1))
+    aggregates_refresh(now=max(instants) + timedelta(days=1))
+    day = {"since": min(instants) - timedelta(days=1), "until": max(instants) + timedelta(days=1)}
+    return selectors.occupancy(environment=track.session.environment, **day, step=step)
+
+
+def test_hour_that_comes_twice_is_two_hours():
+    vienna = ZoneInfo("Europe/Vienna")
+    first, second = (datetime(2026, 10, 25, hour, 15, tzinfo=UTC) for hour in (0, 1))
+    hours = hours_of("Europe/Vienna", first, second, step="hour")
+    assert [(row.at.hour, row.at.fold, row.mean) for row in hours] == [(2, 0, 30 / 3600), (2, 1, 30 / 3600)]
+    assert [row.at.astimezone(UTC).hour for row in hours] == [0, 1]
+    minutes = hours_of("Europe/Vienna", first, second, step="minute")
+    assert [row.at for row in minutes] == [at.astimezone(vienna) for at in (first, second)]
+    assert [row.mean for row in minutes] == [0.5, 0.5]
+    (day,) = hours_of("Europe/Vienna", first, second, step="day")
+    assert (day.at, day.mean) == (datetime(2026, 10, 25, tzinfo=vienna), 60 / (25 * 3600))
+
+
+def test_hour_that_does_not_come_is_absent():
+    before, after = (datetime(2026, 3, 29, hour, 15, tzinfo=UTC) for hour in (0, 1))
+    hours = hours_of("Europe/Vienna", before, after, step="hour")
+    assert [(row.at.hour, row.mean) for row in hours] == [(1, 30 / 3600), (3, 30 / 3600)]
+
+
+def test_day_without_a_midnight_begins_an_hour_later():
+    (day,) = hours_of("Africa/Cairo", datetime(2026, 4, 24, 9, tzinfo=UTC), step="day")
+    assert (day.at.isoformat(), day.mean) == ("2026-04-24T01:00:00+03:00", 30 / (23 * 3600))
+
+
+def test_hours_are_those_of_the_places_clock():
+    (hour,) = hours_of("Asia/Kolkata", datetime(2026, 5, 4, 12, 15, tzinfo=UTC), step="hour")
+    assert (hour.at.isoformat(), hour.mean) == ("2026-05-04T17:00:00+05:30", 30 / 3600)
+
+
 def test_an_unknown_step_is_refused():
     with pytest.raises(ValueError, match="step: expected one of minute, hour, day, got 'week'"):
         selectors.occupancy(environment=EnvironmentFactory(), since=at(0), until=at(1), step="week")
@@ -124,7 +166,7 @@ def test_camera_counts_are_of_the_cameras_of_the_place():
     DetectionFactory(time=at(1))
     count()
     hour = {"environment": camera.environment, "since": at(0), "until": at(3600)}
-    assert selectors.camera_counts(**hour, step="hour") == [CameraCount(at(0), camera.pk, 2, 3, 1, 0.75)]
+    assert selectors.camera_counts(**hour, step="hour") == [CameraCount(at(0), camera.key, 2, 3, 1, 0.75)]
     assert [row.detections for row in selectors.camera_counts(**hour, step="minute")] == [2, 1]
 
 
@@ -142,7 +184,7 @@ def test_heat_map_gives_cells_by_their_corners():
     assert selectors.heat_map(environment=environment, since=at(86_400), until=at(90_000)) == []
 
 
-def test_transitions_are_named_by_keys():
+def test_flows_between_areas_are_named_by_keys():
     a = ZoneFactory(key="a")
     b = ZoneFactory(key="b", environment=a.environment)
     for zone, before in ((b, a), (b, a), (a, None), (a, ZoneFactory())):
@@ -155,9 +197,26 @@ def test_transitions_are_named_by_keys():
         )
     TrackEventFactory(environment=a.environment, kind=EventKind.ZONE_LEAVE, zone=a, time=at(5))
     count()
-    found = selectors.transitions(environment=a.environment, since=at(60), until=at(3600))
+    hour = {"environment": a.environment, "since": at(60), "until": at(3600)}
     # who came from an area that is no longer there came from none
-    assert found == {("a", "b"): 2, (None, "a"): 2}
+    assert selectors.flows(**hour, between="zones") == [Flow(None, "a", 2), Flow("a", "b", 2)]
+    assert selectors.flows(**hour, between="cameras") == []
+
+
+def test_flows_between_cameras_are_their_handovers():
+    track = TrackFactory()
+    for second, handover in enumerate(["c1", "", "c1 c2", "c2 c1", "c1 c2", ""]):
+        TrackPointFactory(track=track, time=at(second), handover=handover)
+    TrackPointFactory(track=track, time=at(3600), handover="c2 c1")
+    TrackPointFactory(time=at(1), handover="c1 c2")  # elsewhere
+    count()
+    hour = {"environment": track.session.environment, "since": at(60), "until": at(3600)}
+    assert selectors.flows(**hour, between="cameras") == [
+        Flow(None, "c1", 1),
+        Flow("c1", "c2", 2),
+        Flow("c2", "c1", 1),
+    ]
+    assert selectors.flows(**hour, between="zones") == []
 
 
 def test_positions_are_thinned_evenly_by_track():
@@ -224,7 +283,9 @@ def test_each_question_takes_a_fixed_number_of_queries():
         "zone_occupancy": lambda: selectors.zone_occupancy(**hour, zone="a", step="hour"),
         "camera_counts": lambda: selectors.camera_counts(**hour, step="hour"),
         "heat_map": lambda: selectors.heat_map(**hour),
-        "transitions": lambda: selectors.transitions(**hour),
+        "flows between zones": lambda: selectors.flows(**hour, between="zones"),
+        "flows between cameras": lambda: selectors.flows(**hour, between="cameras"),
+        "dwell": lambda: dwell(**hour),
         "positions": lambda: selectors.positions(**hour, max_points=10),
         "journey": lambda: selectors.journey(person=track.person, max_points=10),
     }
@@ -238,7 +299,9 @@ def test_each_question_takes_a_fixed_number_of_queries():
         "zone_occupancy": 2,
         "camera_counts": 2,
         "heat_map": 1,
-        "transitions": 2,
+        "flows between zones": 2,
+        "flows between cameras": 1,
+        "dwell": 2,
         "positions": 2,
         "journey": 3,
     }

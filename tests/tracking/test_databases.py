@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -104,13 +105,18 @@ def server(database_url: str, django_db_blocker) -> Iterator[None]:
 
 def flush() -> None:
     """Empty the database, which refuses to lose what was written down as long as nobody insists."""
-    insist = "ALTER TABLE accounts_auditentry {} TRIGGER audit_no_truncate"
+    no_delete = import_module("accounts.migrations.0004_audit_append_only").SQLITE[1]
+    insist, back = {
+        "sqlite": ("DROP TRIGGER audit_no_delete", no_delete),
+        "postgresql": tuple(
+            f"ALTER TABLE accounts_auditentry {verb} TRIGGER audit_no_truncate"
+            for verb in ("DISABLE", "ENABLE")
+        ),
+    }[connection.vendor]
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(insist.format("DISABLE"))
+        cursor.execute(insist)
         call_command("flush", interactive=False, inhibit_post_migrate=True, verbosity=0)
-        if connection.vendor == "postgresql":
-            cursor.execute(insist.format("ENABLE"))
+        cursor.execute(back)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -15,7 +15,7 @@ def make_batch() -> Batch:
     return Batch(
         persons={SOMEBODY: PersonRow(SOMEBODY, 1, 3, at(0), at(1.000001))},
         tracks={7: TrackRow(7, 1, SOMEBODY, at(0), at(1))},
-        points=[PointRow(at(0.1), 1, 7, 0.1, -2.0, 0.5, 0.0, 0.04, 1e-300, 0.09, "c1 c2", "z1")],
+        points=[PointRow(at(0.1), 1, 7, 0.1, -2.0, 0.5, 0.0, 0.04, 1e-300, 0.09, "c1 c2", "z1", "c2 c1")],
         detections=[DetectionRow(at(0), 1, 0, None, 1.0, 2.0, 3.0, 4.0, 0.5)],
         events=[
             EventRow(
@@ -29,6 +29,12 @@ def test_batch_is_read_as_it_was_written():
     batch = make_batch()
     assert Batch.decode(batch.encode()) == batch
     assert Batch.decode(Batch().encode()) == Batch()
+
+
+def test_points_of_an_earlier_version_were_not_handed_over():
+    point = make_batch().points[0]
+    (read,) = Batch.decode(Batch(points=[point[:-1]]).encode()).points  # type: ignore[list-item]
+    assert read == point._replace(handover="")
 
 
 @pytest.mark.parametrize(

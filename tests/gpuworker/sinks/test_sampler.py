@@ -143,3 +143,37 @@ def test_sampler_entry_names_the_area_entered_before():
         (None, None),
         (2, None),
     ]
+
+
+def handovers_of(sampler, *seen: tuple[float, int, str]) -> list[str]:
+    """Give what the points of track 7 say that were seen at so many seconds, as a person, by some cameras."""
+    batch = Batch()
+    for seconds, person, cameras in seen:
+        point = replace(points(seconds, {7: person}), cameras=(tuple(cameras.split()),))
+        sampler.add_points(point, batch)
+    return [point.handover for point in batch.points]
+
+
+def test_camera_hands_over_who_has_not_been_seen_by_it_for_a_while():
+    way = ["c1", "c1 c2", "c2", "c1 c2", "c2", "c2", "c2 c3", "c2"]
+    found = handovers_of(make_sampler(), *[(float(s), 3, cameras) for s, cameras in enumerate(way)])
+    # c1 misses them once at 2, and has them until 3; at 5 it has not for 2 s
+    assert found == ["c1", "", "", "", "", "c1 c2", "", ""]
+
+
+def test_cameras_that_do_not_overlap_hand_over_at_once():
+    found = handovers_of(make_sampler(), (0.0, 3, "c1"), (1.0, 3, ""), (30.0, 3, "c2 c3"), (31.0, 3, "c3"))
+    assert found == ["c1", "", "c1 c2", ""]
+
+
+def test_handovers_are_each_persons_own():
+    found = handovers_of(make_sampler(), (0.0, 3, "c1"), (5.0, 4, "c2"), (5.0, 3, "c2"))
+    assert found == ["c1", "c2", "c1 c2"]
+
+
+def test_stay_after_a_long_absence_begins_anew():
+    sampler, batch = make_sampler(), Batch()
+    for seconds in (0.0, 1.0, 100.0, 101.0):
+        there = {7: 3} if seconds < 50 else {8: 4} if seconds == 100.0 else {9: 3}
+        sampler.add(result(seconds, there), batch)
+    assert [(p.track_id, p.handover) for p in batch.points] == [(7, "c1"), (7, ""), (8, "c1"), (9, "c1")]

@@ -154,6 +154,7 @@ MATRIX: dict[str, tuple[str, Body]] = {
     "POST session-stop": ("operate", NOTHING),
     "POST session-pause": ("operate", NOTHING),
     "POST session-resume": ("operate", NOTHING),
+    "POST session-seek": ("operate", lambda s: {"position_s": 1.5}),
     "GET person-list": ("anybody", NOTHING),
     "GET person-detail": ("look", NOTHING),
     "GET person-journey": ("look", NOTHING),
@@ -209,7 +210,7 @@ def scene(db, settings, tmp_path, redis_url, monkeypatch):
     settings.MEDIA_ROOT = tmp_path
     settings.REDIS_URL = redis_url
     place = EnvironmentFactory.create()
-    camera = CameraFactory.create(environment=place)
+    camera = CameraFactory.create(environment=place, source_url="images:///videos/hall")
     monkeypatch.setattr(current_app, "send_task", lambda *_: None)
     picture_now = Snapshot(b"a picture", "2026-05-04T12:00:00.000Z")
     monkeypatch.setattr(api, "snapshot_take", lambda **_: picture_now)

@@ -42,6 +42,7 @@ from tracking.serializers import (
     PointSerializer,
     PresenceSerializer,
     ProbeSerializer,
+    SeekSerializer,
     SessionSerializer,
     SystemSerializer,
     ThinnedSerializer,
@@ -116,6 +117,7 @@ class SessionViewSet(
         "stop": "tracking.change_trackingsession",
         "pause": "tracking.change_trackingsession",
         "resume": "tracking.change_trackingsession",
+        "seek": "tracking.change_trackingsession",
     }
     audit_reads = ()
 
@@ -156,11 +158,27 @@ class SessionViewSet(
         """Ask a session to go on."""
         return self._ask_open(DesiredState.RUNNING)
 
-    def _ask_open(self, state: DesiredState) -> Response:
-        session = self.get_object()
+    @extend_schema(request=SeekSerializer, responses=SessionSerializer)
+    @action(detail=True, methods=["post"])
+    def seek(self, request: Request, pk: str) -> Response:
+        """Ask a session to go to a place in its recordings, where all its cameras are such."""
+        session = self._open_session()
+        reading = SeekSerializer(data=request.data)
+        reading.is_valid(raise_exception=True)
+        try:
+            services.session_seek(session=session, **reading.validated_data, now=timezone.now())
+        except services.NotRecorded as error:
+            raise Conflict(str(error), code="not_recorded") from error
+        return self._shown(session)
+
+    def _open_session(self) -> TrackingSession:
+        session: TrackingSession = self.get_object()
         if session.desired_state == DesiredState.STOPPED:
             raise Conflict(_("This session was stopped: start it."))
-        return self._ask(session, state)
+        return session
+
+    def _ask_open(self, state: DesiredState) -> Response:
+        return self._ask(self._open_session(), state)
 
     def _ask(self, session: TrackingSession, state: DesiredState) -> Response:
         services.session_ask(session=session, desired_state=state, now=timezone.now())

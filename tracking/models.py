@@ -38,6 +38,14 @@ class TrackingSession(models.Model):
     worker = models.CharField(_("worker"), max_length=100, blank=True)
     epoch = models.PositiveIntegerField(_("claims"), default=0)
     lease_expires_at = models.DateTimeField(_("lease until"), null=True, blank=True)
+    recordings_began_at = models.DateTimeField(
+        _("recordings began"),
+        null=True,
+        blank=True,
+        help_text=_(
+            "When second 0 of its recordings was, or would have been; empty where nobody sought in them."
+        ),
+    )
 
     class Meta:
         ordering = ["-created_at"]

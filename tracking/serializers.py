@@ -7,9 +7,11 @@ from rest_framework import serializers
 
 from accounts.rest.strict import StrictTypes
 from environments.models import Environment
-from environments.serializers import VisibleEnvironmentField
+from environments.serializers import NumberField, VisibleEnvironmentField
 from tracking.models import Person, Track, TrackEvent, TrackingSession, TrackPoint
 from tracking.positions import worst_std_m
+
+MAX_POSITION_S = 366 * 86_400.0
 
 
 class SessionSerializer(StrictTypes, serializers.ModelSerializer):
@@ -31,6 +33,7 @@ class SessionSerializer(StrictTypes, serializers.ModelSerializer):
             "stopped_at",
             "worker",
             "is_held",
+            "recordings_began_at",
         ]
         validators: list[Any] = []  # whether one is open already is said as a conflict
         read_only_fields = [
@@ -41,11 +44,18 @@ class SessionSerializer(StrictTypes, serializers.ModelSerializer):
             "started_at",
             "stopped_at",
             "worker",
+            "recordings_began_at",
         ]
 
     def get_is_held(self, session: TrackingSession) -> bool:
         """Say whether a worker holds it."""
         return session.lease_expires_at is not None and session.lease_expires_at >= timezone.now()
+
+
+class SeekSerializer(StrictTypes, serializers.Serializer):
+    """Reads a place in recordings."""
+
+    position_s = NumberField(min_value=0.0, max_value=MAX_POSITION_S, help_text="from their beginning")
 
 
 class PersonSerializer(serializers.ModelSerializer):

@@ -1,8 +1,10 @@
 """What changes sessions and numbers; the worker's rows are written by its sink."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Max, Min, Q, QuerySet
@@ -13,11 +15,28 @@ from tracking.models import Counter, Detection, Person, Track, TrackEvent, Track
 
 EXPIRE_SLICE = timedelta(minutes=10)  # of a time series deleted in one transaction
 EXPIRE_ROWS = 1_000  # tracks or persons deleted in one transaction
+RECORDED_SCHEMES = ("file", "images", "")  # of sources that can be sought in; none is a plain path
 LEASE = timedelta(seconds=10)  # a dead worker's sessions are free after this; renewed three times as often
 
 
 class SessionOpen(Exception):  # noqa: N818 - a state of things, not a fault
     """The environment is being tracked already."""
+
+
+class NotRecorded(Exception):  # noqa: N818 - a state of things, not a fault
+    """A session has cameras that show the present, in which nobody can seek."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a session is asked to do.
+
+    Attributes:
+        recordings_began_at: when second 0 of its recordings is to have been; None where nobody sought.
+    """
+
+    state: DesiredState
+    recordings_began_at: datetime | None
 
 
 class LeaseLost(Exception):  # noqa: N818 - a state of things, not a fault
@@ -49,6 +68,20 @@ def session_ask(*, session: TrackingSession, desired_state: DesiredState, now: d
     session.refresh_from_db()
 
 
+def session_seek(*, session: TrackingSession, position_s: float, now: datetime) -> None:
+    """Ask a session to go to a place in its recordings, in seconds from their beginning, all cameras together.
+
+    Raises:
+        NotRecorded: one of its cameras is no recording.
+    """
+    for camera in session.environment.cameras.filter(enabled=True):
+        if urlsplit(camera.source_url).scheme not in RECORDED_SCHEMES:
+            raise NotRecorded(f"{camera} is no recording: nobody can seek in it")
+    began_at = now - timedelta(seconds=position_s)
+    TrackingSession.objects.filter(pk=session.pk).update(recordings_began_at=began_at)
+    session.refresh_from_db()
+
+
 def session_claim(
     *, worker: str, now: datetime, environment_slugs: Sequence[str] = ()
 ) -> TrackingSession | None:
@@ -74,7 +107,7 @@ def session_claim(
     return None
 
 
-def session_renew(*, session: TrackingSession, now: datetime) -> DesiredState:
+def session_renew(*, session: TrackingSession, now: datetime) -> Wish:
     """Renew the lease and say what the session is asked to do.
 
     Raises:
@@ -83,19 +116,19 @@ def session_renew(*, session: TrackingSession, now: datetime) -> DesiredState:
     mine = _held(session)
     if not mine.update(lease_expires_at=now + LEASE):
         raise LeaseLost(f"session {session.pk} is no longer held by {session.worker}")
-    return DesiredState(mine.values_list("desired_state", flat=True).get())
+    return session_wish(session=session)
 
 
-def session_wish(*, session: TrackingSession) -> DesiredState:
+def session_wish(*, session: TrackingSession) -> Wish:
     """Say what a session that is held is asked to do.
 
     Raises:
         LeaseLost: somebody else claimed it since.
     """
-    wish = _held(session).values_list("desired_state", flat=True).first()
+    wish = _held(session).values_list("desired_state", "recordings_began_at").first()
     if wish is None:
         raise LeaseLost(f"session {session.pk} is no longer held by {session.worker}")
-    return DesiredState(wish)
+    return Wish(DesiredState(wish[0]), wish[1])
 
 
 def session_report(

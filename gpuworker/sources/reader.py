@@ -34,7 +34,7 @@ class CameraReader:
 
     States: ``connecting``; ``online`` from the first frame; ``offline`` when it broke or gave no frame for
     ``watchdog_s`` and is tried again, ever more rarely; ``failed`` when it can never work; ``ended`` when a
-    recording is over; ``off`` while paused. Reading begins at once. ``on_state`` and ``wake``, which is
+    recording is over; ``off`` while paused. What failed or ended is left alone until it is opened anew. Reading begins at once. ``on_state`` and ``wake``, which is
     called whenever a frame has come, are called from the reader's threads. A worker waits for any camera
     with one event for all of them::
 
@@ -65,7 +65,7 @@ class CameraReader:
         self._attempt: _Attempt | None = None
         self._stuck: list[_Attempt] = []
         self._changed = threading.Event()  # something for the watching thread to look at
-        self._stopping = self._paused = False
+        self._stopping = self._paused = self._is_outdated = False
         self._rng = np.random.default_rng()
         self._thread = threading.Thread(target=self._watch, name=f"camera {camera_id}", daemon=True)
         self._thread.start()
@@ -83,9 +83,15 @@ class CameraReader:
         self.take()
 
     def resume(self) -> None:
-        """Connect again after ``pause``; a recording goes on at the present moment."""
+        """Connect again after ``pause``."""
         self._paused = False
         self._changed.set()
+
+    def reopen(self) -> None:
+        """Open the source anew, also one that ended: another moment of a recording is wanted."""
+        self._is_outdated = True
+        self._changed.set()
+        self.take()
 
     def stop(self, timeout_s: float = 3.0) -> None:
         """Stop for good, within a bounded time even when a read hangs."""
@@ -104,6 +110,7 @@ class CameraReader:
                 self._changed.wait()
                 self._changed.clear()
                 continue
+            self._is_outdated = False
             self._say(CONNECTING, "")
             attempt = self._attempt = _Attempt(self._open, self._deliver, self._changed.set)
             attempt.thread.start()
@@ -111,16 +118,21 @@ class CameraReader:
             self._let_go(attempt)
             if outcome is None:
                 continue
-            if isinstance(outcome, UnusableSourceError):
-                return self._say(FAILED, str(outcome))
-            if isinstance(outcome, EndOfSource):
-                return self._say(ENDED, str(outcome))
+            if isinstance(outcome, UnusableSourceError | EndOfSource):
+                self._say(ENDED if isinstance(outcome, EndOfSource) else FAILED, str(outcome))
+                self._idle()
+                continue
             self._say(OFFLINE, str(outcome))
             if attempt.online_s() >= self._watchdog_s:
                 delay_s = self._backoff_s[0]
             self._rest(delay_s * self._rng.uniform(0.75, 1.25))
             delay_s = min(2 * delay_s, self._backoff_s[1])
-        return None
+
+    def _idle(self) -> None:
+        """Wait until the source is to be opened anew."""
+        while not (self._stopping or self._is_outdated):
+            self._changed.wait()
+            self._changed.clear()
 
     def _outcome_of(self, attempt: "_Attempt") -> Exception | None:
         """Watch an attempt until it ends, gives no more frames, or is no longer wanted (None)."""
@@ -128,7 +140,7 @@ class CameraReader:
             done = attempt.done  # before looking at frames, so that the last one is not missed
             if attempt.first_frame_s is not None and self.state != ONLINE:
                 self._say(ONLINE, "")
-            if self._stopping or self._paused:
+            if self._stopping or self._paused or self._is_outdated:
                 return None
             if done:
                 return attempt.outcome or SourceError("reading stopped unexpectedly: see the worker's log")
@@ -147,7 +159,7 @@ class CameraReader:
 
     def _rest(self, delay_s: float) -> None:
         until_s = time.monotonic() + delay_s
-        while not (self._stopping or self._paused):
+        while not (self._stopping or self._paused or self._is_outdated):
             self._stuck = [a for a in self._stuck if a.thread.is_alive()]
             left_s = until_s - time.monotonic()
             if left_s <= 0 and len(self._stuck) < MOST_STUCK:
@@ -157,7 +169,7 @@ class CameraReader:
 
     def _deliver(self, attempt: "_Attempt", frame: Frame) -> None:
         with self._lock:
-            if attempt is not self._attempt or self._paused:
+            if attempt is not self._attempt or self._paused or self._is_outdated:
                 return
             # a source counts from 0 each time it is opened; the camera's count goes on
             attempt.seq_offset = self._next_seq if attempt.seq_offset is None else attempt.seq_offset

@@ -14,7 +14,7 @@ from gpuworker.worker.parts import setup_of
 from gpuworker.worker.run import NoCamerasError, SessionRun
 from tracking.choices import ActualState, DesiredState
 from tracking.models import TrackingSession
-from tracking.services import session_report
+from tracking.services import Wish, session_report
 
 logger = logging.getLogger(__name__)
 
@@ -66,8 +66,8 @@ class Claim:
         """Note that the session cannot be carried out; the control thread does the rest."""
         self.failure = message
 
-    def obey(self, wish: DesiredState) -> None:
-        """Pause or resume, write what changed, and say so.
+    def obey(self, wish: Wish) -> None:
+        """Seek, pause or resume, write what changed, and say so.
 
         Raises:
             LeaseLost: another worker holds the session.
@@ -76,7 +76,11 @@ class Claim:
         run = self.run
         if run is None:
             return
-        if run.is_paused != (wish == DesiredState.PAUSED):
+        if wish.recordings_began_at != self.session.recordings_began_at:
+            self.session.recordings_began_at = wish.recordings_began_at
+            if wish.recordings_began_at is not None:
+                run.seek(wish.recordings_began_at)
+        if run.is_paused != (wish.state == DesiredState.PAUSED):
             run.resume() if run.is_paused else run.pause()
         state = ActualState.PAUSED if run.is_paused else ActualState.RUNNING
         if state != self._reported:

@@ -2,9 +2,8 @@
 
 from datetime import datetime
 
-from tracking.choices import DesiredState
 from tracking.models import TrackingSession
-from tracking.services import LEASE, session_renew, session_wish
+from tracking.services import LEASE, Wish, session_renew, session_wish
 
 
 class Lease:
@@ -16,7 +15,7 @@ class Lease:
         self._renewed_at = now
         self._held_until = now + LEASE
 
-    def check(self, now: datetime) -> DesiredState:
+    def check(self, now: datetime) -> Wish:
         """Renew the lease when a third of it is over, and say what the session is asked to do.
 
         Raises:

@@ -4,11 +4,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import partial
 
 from django.conf import settings
 
-from environments.models import Camera
+from environments.models import Camera, CameraState
+from gpuworker.pipeline.seams import Source
 from gpuworker.pipeline.values import Event, Frame, Zone
 from gpuworker.sinks.live import LiveSink
 from gpuworker.sinks.rows import RowsSink
@@ -40,7 +42,7 @@ class SessionRun:
     Attributes:
         setup: everything that this was built from.
         is_paused: nobody reads the cameras for now.
-        started_at: the moment from which recorded and simulated sources count.
+        started_at: when this was built.
         board: figures of the last seconds.
         live, rows, states: where results go, and how the cameras are doing.
     """
@@ -72,7 +74,10 @@ class SessionRun:
         keys = [camera.key for camera in cameras]
         self.is_paused = self._is_drained = self._is_closed = False
         self._ticking = threading.Lock()
-        self.started_at = parts.clock()
+        self._parts = parts
+        self.started_at = self._paused_at = parts.clock()
+        # from when on recorded and simulated sources count; every pause puts it off
+        self._zero_at = session.recordings_began_at or self.started_at
         self._sizes = {camera.key: (camera.width, camera.height) for camera in cameras}
         site, problems = site_of(session.environment)
         self._supplies = tracks, persons = _supplies(session)
@@ -98,7 +103,7 @@ class SessionRun:
             clock=parts.clock,
             were_up=were_up,
         )
-        self.readers = self._read(cameras, parts, wake)
+        self.readers = self._read(cameras, wake)
         self._gather = Gather({camera.key: (self.readers[camera.key].take, camera.fps) for camera in cameras})
 
     def tick(self, now_s: float) -> float:
@@ -110,8 +115,8 @@ class SessionRun:
             frames = self._gather.collect(now_s)
             if frames:
                 self._track(frames)
-            elif was_over:
-                self._is_drained = True
+            else:
+                self._is_drained = was_over
             return self._gather.wait_s(time.monotonic())
 
     def _track(self, frames: list[Frame]) -> None:
@@ -145,15 +150,27 @@ class SessionRun:
 
     def pause(self) -> None:
         """Stop reading the cameras for now."""
-        self.is_paused = True
+        self.is_paused, self._paused_at = True, self._parts.clock()
         for reader in self.readers.values():
             reader.pause()
 
     def resume(self) -> None:
-        """Go on reading the cameras."""
+        """Go on reading the cameras, recordings where they were left."""
         self.is_paused = False
+        self._zero_at += self._parts.clock() - self._paused_at
         for reader in self.readers.values():
             reader.resume()
+
+    def seek(self, began_at: datetime) -> None:
+        """Go to another place in the recordings, as if they had begun at an instant."""
+        with self._ticking:
+            self._zero_at, self._paused_at = began_at, self._parts.clock()
+            if self.is_paused:
+                return
+            for key, reader in self.readers.items():
+                self.states.change(key, CameraState.CONNECTING, "")  # what had ended goes on
+                reader.reopen()
+            self._is_drained = False
 
     def stop_reading(self) -> None:
         """Let go of the cameras, all at once."""
@@ -191,22 +208,16 @@ class SessionRun:
         self.rows.put_event(event)
         self.live.put_event(event)
 
-    def _read(self, cameras: list[Camera], parts: Parts, wake: Callable[[], None]) -> dict[str, CameraReader]:
+    def _read(self, cameras: list[Camera], wake: Callable[[], None]) -> dict[str, CameraReader]:
         return {
-            camera.key: CameraReader(
-                camera.key,
-                partial(
-                    parts.open_source,
-                    camera.source_url,
-                    camera_id=camera.key,
-                    started_at=self.started_at,
-                    worlds=parts.worlds,
-                ),
-                self.states.change,
-                wake,
-            )
+            camera.key: CameraReader(camera.key, partial(self._open, camera), self.states.change, wake)
             for camera in cameras
         }
+
+    def _open(self, camera: Camera) -> Source:
+        return self._parts.open_source(
+            camera.source_url, camera_id=camera.key, started_at=self._zero_at, worlds=self._parts.worlds
+        )
 
 
 def _moved(event: Event) -> str:

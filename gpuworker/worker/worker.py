@@ -175,7 +175,7 @@ class Worker:
     def _attend_claim(self, claim: Claim, now: datetime) -> None:
         try:
             wish = claim.lease.check(now)
-            if wish == DesiredState.STOPPED:
+            if wish.state == DesiredState.STOPPED:
                 self._end(claim, now)
             elif claim.failure:
                 self._give_up(claim, now)

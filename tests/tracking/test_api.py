@@ -103,6 +103,26 @@ def test_operator_steers_a_session(operator, plaza):
     assert operator.post(f"{address}/start/").json()["error"]["code"] == "session_open"
 
 
+def test_operator_seeks_in_recordings(operator, plaza):
+    session = TrackingSessionFactory.create(environment=plaza)
+    camera = CameraFactory.create(environment=plaza, source_url="images:///videos/hall")
+    address = f"/api/v1/sessions/{session.pk}/seek/"
+    before = datetime.now(UTC)
+    said = operator.post(address, {"position_s": 60})
+    assert said.status_code == 200
+    began_at = datetime.fromisoformat(said.json()["recordings_began_at"])
+    assert timedelta(0) <= began_at - (before - timedelta(seconds=60)) < timedelta(seconds=10)
+
+    for wrong in ({}, {"position_s": -1}, {"position_s": "60"}, {"position_s": 1e12}, {"position_s": None}):
+        response = operator.post(address, wrong)
+        assert (response.status_code, list(response.json()["error"]["fields"])) == (400, ["position_s"])
+    camera.source_url = "rtsp://camera/"
+    camera.save()
+    assert operator.post(address, {"position_s": 1}).json()["error"]["code"] == "not_recorded"
+    operator.post(f"/api/v1/sessions/{session.pk}/stop/")
+    assert operator.post(address, {"position_s": 1}).json()["error"]["code"] == "conflict"
+
+
 def test_session_is_asked_for_once(operator, plaza):
     TrackingSessionFactory.create(environment=plaza)
     response = operator.post("/api/v1/sessions/", {"environment": "plaza"})

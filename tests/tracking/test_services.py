@@ -7,13 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from tests.factories import T0, EnvironmentFactory, TrackingSessionFactory
+from tests.factories import T0, CameraFactory, EnvironmentFactory, TrackingSessionFactory
 from tracking.choices import ActualState, DesiredState
 from tracking.models import TrackingSession
 from tracking.services import (
     LEASE,
     LeaseLost,
+    NotRecorded,
     SessionOpen,
+    Wish,
     leases_expire,
     numbers_reserve,
     numbers_return,
@@ -22,6 +24,7 @@ from tracking.services import (
     session_release,
     session_renew,
     session_report,
+    session_seek,
     session_start,
     session_wish,
 )
@@ -85,9 +88,9 @@ class TestAsk:
     def test_pause_and_resume(self):
         session = claimed()
         session_ask(session=session, desired_state=DesiredState.PAUSED, now=T0)
-        assert session_renew(session=session, now=T0) == DesiredState.PAUSED
+        assert session_renew(session=session, now=T0) == Wish(DesiredState.PAUSED, None)
         session_ask(session=session, desired_state=DesiredState.RUNNING, now=T0)
-        assert session_wish(session=session) == DesiredState.RUNNING
+        assert session_wish(session=session) == Wish(DesiredState.RUNNING, None)
 
 
 class TestClaim:
@@ -131,7 +134,7 @@ class TestLease:
     def test_renewing_keeps_it(self):
         session = claimed()
         at = T0 + timedelta(seconds=5)
-        assert session_renew(session=session, now=at) == DesiredState.RUNNING
+        assert session_renew(session=session, now=at) == Wish(DesiredState.RUNNING, None)
         assert session_claim(worker="w2", now=T0 + LEASE + timedelta(seconds=1)) is None
         assert session_claim(worker="w2", now=at + LEASE + timedelta(seconds=1)) == session
 
@@ -240,3 +243,26 @@ class TestNumbersOfAnyCount(TestCase):
     def test_numbers_follow_each_other(self, counts):
         taken = [number for count in counts for number in numbers_reserve(name="any", count=count)]
         assert taken == list(range(1, sum(counts) + 1))
+
+
+@pytest.mark.parametrize(
+    "url", ["images:///videos/hall", "file:///videos/hall.mp4?loop=60", "/videos/hall.mp4"]
+)
+def test_seek_says_when_the_recordings_had_begun(url):
+    session = claimed()
+    CameraFactory(environment=session.environment, source_url=url)
+    CameraFactory(environment=session.environment, source_url="rtsp://camera/", enabled=False)
+    session_seek(session=session, position_s=90.5, now=LATER)
+    began_at = LATER - timedelta(seconds=90.5)
+    assert session.recordings_began_at == began_at
+    assert session_wish(session=session) == Wish(DesiredState.RUNNING, began_at)
+
+
+@pytest.mark.parametrize("url", ["rtsp://camera/", "https://camera/video.mjpg", "sim://plaza/c1"])
+def test_nobody_seeks_in_the_present(url):
+    session = claimed()
+    CameraFactory(environment=session.environment, source_url="images:///videos/hall")
+    CameraFactory(environment=session.environment, source_url=url, name="Door")
+    with pytest.raises(NotRecorded, match="Door is no recording"):
+        session_seek(session=session, position_s=1.0, now=T0)
+    assert session_wish(session=session) == Wish(DesiredState.RUNNING, None)

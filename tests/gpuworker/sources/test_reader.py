@@ -128,6 +128,35 @@ def test_camera_that_can_never_work_is_not_tried_again(make):
     assert states == ["connecting", "failed"]
 
 
+@pytest.mark.parametrize("end", [EndOfSource("the film is over"), UnusableSourceError("no such file")])
+def test_what_ended_is_opened_anew_when_that_is_asked(make, end):
+    reader, states = make(Scripted(frame(0), end), Scripted(frame(0)))
+    until(lambda: reader.state in ("ended", "failed"))
+    reader.reopen()
+    assert reader.take() is None  # of the moment that is not wanted any more
+    until(lambda: reader.state == "online")
+    assert [state for state, _ in states[2:]] == [reader_end(end), "connecting", "online"]
+    taken = reader.take()
+    assert taken is not None
+    assert taken.seq == 1
+
+
+def test_what_goes_on_is_opened_anew_when_that_is_asked(make):
+    first, second = Scripted(frame(0)), Scripted(frame(0))
+    reader, states = make(first, second)
+    until(lambda: reader.state == "online")
+    reader.reopen()
+    until(lambda: not second.script)
+    until(lambda: [state for state, _ in states] == ["connecting", "online"] * 2)
+    reader.pause()
+    reader.reopen()
+    until(lambda: reader.state == "off")
+
+
+def reader_end(end: Exception) -> str:
+    return "ended" if isinstance(end, EndOfSource) else "failed"
+
+
 def test_waiting_grows_between_attempts(monkeypatch, make):
     reader, _ = make(SourceError("off"), backoff_s=(0.01, 0.04))
     waits: list[float] = []

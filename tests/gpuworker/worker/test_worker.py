@@ -25,7 +25,7 @@ from tests.gpuworker.made import at, frame, points, result, sighting
 from tests.servers import wait_for
 from tracking.choices import DesiredState
 from tracking.models import Counter, Track, TrackEvent, TrackingSession, TrackPoint
-from tracking.services import LEASE, session_ask
+from tracking.services import LEASE, Wish, session_ask
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -422,7 +422,7 @@ def test_tracking_goes_on_while_the_database_takes_its_time(make_worker, site, c
     def slow(**_):
         asked.set()
         answers.wait(10)
-        return DesiredState.RUNNING
+        return Wish(DesiredState.RUNNING, None)
 
     def attend():
         worker.attend(clock())

@@ -84,6 +84,11 @@ def now_key(environment_id: int) -> str:
     return f"spoton:now:{environment_id}"
 
 
+def status_key(environment_id: int) -> str:
+    """Name the Redis key that holds the last status message of an environment; gone ``NOW_TTL_S`` after it."""
+    return f"spoton:status:{environment_id}"
+
+
 def connections_key(user_id: int) -> str:
     """Name the Redis set of a user's live connections, by when each was counted last (s since the epoch)."""
     return f"spoton:connections:{user_id}"
@@ -279,6 +284,42 @@ def status(
             "cameras": list(cameras),
             "stages": dict(stages or {}),
             "storage": None if storage is None else dict(storage),
+        }
+    )
+
+
+def system_status(
+    *,
+    at: datetime,
+    sessions: Sequence[Mapping[str, Any]],
+    cameras: Sequence[Mapping[str, Any]],
+    stages: Mapping[str, Mapping[str, Any]],
+    storage: Mapping[str, Any],
+    queues: Mapping[str, int],
+) -> str:
+    """Write how everything is doing that somebody may oversee.
+
+    Args:
+        at: now.
+        sessions: each ``{"environment", "id", "state", "message", "worker"}``; a worker is shown with those it holds.
+        cameras: as in :func:`status`, each with its ``environment``; figures are None while no worker tells them.
+        stages, storage: as in :func:`status`, by environment; of those alone whose worker tells them.
+        queues: tasks that wait, by the queue's name.
+    """
+    workers: dict[str, list[int]] = {}
+    for session in sessions:
+        if session["worker"]:
+            workers.setdefault(session["worker"], []).append(session["id"])
+    return _dumps(
+        {
+            "type": "status",
+            "at": isoformat(at),
+            "workers": [{"name": name, "sessions": held} for name, held in sorted(workers.items())],
+            "sessions": list(sessions),
+            "cameras": list(cameras),
+            "stages": dict(stages),
+            "storage": dict(storage),
+            "queues": dict(queues),
         }
     )
 

@@ -1,23 +1,30 @@
 """What the live view asks: the place, how its session is doing, and who is there."""
 
+import json
 from collections import defaultdict
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import cv2
 import numpy as np
+from django.conf import settings
 from django.db.models import Min, QuerySet
 from django.urls import reverse
 
+from accounts.rest.redis_pool import redis_at
 from environments.geometry import CameraModel, Floats, GeometryError
 from environments.models import Camera, CameraState, Environment, FloorPlan
 from environments.selectors import camera_models
+from tracking import live
 from tracking.choices import ActualState, DesiredState
 from tracking.live import isoformat
 from tracking.models import Person, Track, TrackEvent, TrackingSession
 from tracking.positions import redis_answers
 
 PRESENT = timedelta(seconds=15)  # the worker writes in batches: a track this fresh may go on
+QUEUES = ("celery", "models")  # of tasks, as Celery names their lists in Redis
+NO_FIGURES = dict.fromkeys(("fps", "age_ms", "age_p95_ms", "innovation", "unexplained", "shift"))
 HORIZON_M = 40.0  # fields of view are drawn no further than this
 
 
@@ -43,7 +50,7 @@ def live_status(*, environment: Environment, now: datetime) -> dict[str, Any]:
         .exclude(desired_state=DesiredState.STOPPED)
         .first()
     )
-    is_held = session is not None and session.lease_expires_at is not None and session.lease_expires_at >= now
+    is_held = session is not None and _is_held(session, now)
     return {
         "session": None if session is None else _session_status(session, is_held=is_held),
         "cameras": [
@@ -110,22 +117,69 @@ def person_card(*, environment: Environment, number: int) -> dict[str, Any] | No
 
 def system_state(*, environments: QuerySet[Environment]) -> dict[str, Any]:
     """Say whether Redis answers, and how sessions and cameras are doing by environment, in few queries."""
-    sessions = {
-        session.environment_id: session
-        for session in TrackingSession.objects.filter(environment__in=environments)
-        .exclude(desired_state=DesiredState.STOPPED)
-        .select_related("environment")
-    }
-    cameras = defaultdict(list)
-    for camera in Camera.objects.filter(environment__in=environments, enabled=True):
-        about = {"id": camera.key, "state": camera.state, "message": camera.state_message}
-        cameras[camera.environment_id].append(about)
+    state = _sessions_and_cameras(environments)
     return {
         "redis": redis_answers(),
         "environments": [
-            {"environment": place.slug, "session": sessions.get(place.pk), "cameras": cameras[place.pk]}
+            {
+                "environment": place.slug,
+                "session": state.sessions.get(place.pk),
+                "cameras": state.cameras[place.pk],
+            }
             for place in environments
         ],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What the database knows of sessions that are open and cameras that are enabled, by environment."""
+
+    sessions: dict[int, TrackingSession]
+    cameras: dict[int, list[dict[str, Any]]]
+
+
+def _sessions_and_cameras(environments: QuerySet[Environment]) -> _State:
+    state = _State({}, defaultdict(list))
+    asked = TrackingSession.objects.filter(environment__in=environments).select_related("environment")
+    for session in asked.exclude(desired_state=DesiredState.STOPPED):
+        state.sessions[session.environment_id] = session
+    for camera in Camera.objects.filter(environment__in=environments, enabled=True):
+        about = {"id": camera.key, "state": camera.state, "message": camera.state_message}
+        state.cameras[camera.environment_id].append(about)
+    return state
+
+
+def system_report(*, environments: QuerySet[Environment], now: datetime) -> dict[str, Any]:
+    """Give what a system's ``status`` message tells of environments, in few queries.
+
+    Raises:
+        RedisError, OSError: Redis is away.
+    """
+    places = list(environments)
+    redis = redis_at(settings.REDIS_URL)
+    texts = redis.mget([live.status_key(place.pk) for place in places]) if places else []
+    told = {place.slug: json.loads(text) for place, text in zip(places, texts, strict=True) if text}
+    state = _sessions_and_cameras(environments)
+    sessions, cameras = [], []
+    for place in places:
+        session = state.sessions.get(place.pk)
+        is_held = session is not None and _is_held(session, now)
+        if session is not None:
+            sessions.append({"environment": place.slug, **_session_status(session, is_held=is_held)})
+        said = told.get(place.slug, {}).get("cameras", []) if is_held else []
+        figures = {camera["id"]: camera for camera in said}
+        for camera in state.cameras[place.pk]:
+            shown = camera if is_held else camera | {"state": CameraState.OFF.value, "message": ""}
+            cameras.append(
+                {"environment": place.slug, **NO_FIGURES, **shown, **figures.get(camera["id"], {})}
+            )
+    return {
+        "sessions": sessions,
+        "cameras": cameras,
+        "stages": {slug: said["stages"] for slug, said in told.items()},
+        "storage": {slug: said["storage"] for slug, said in told.items()},
+        "queues": {name: int(redis.llen(name)) for name in QUEUES},
     }
 
 
@@ -178,6 +232,10 @@ def _plan_layout(environment: Environment, plan: FloorPlan) -> dict[str, Any]:
         "metres_per_px": plan.metres_per_px,
         "origin_px": [plan.origin_x_px, plan.origin_y_px],
     }
+
+
+def _is_held(session: TrackingSession, now: datetime) -> bool:
+    return session.lease_expires_at is not None and session.lease_expires_at >= now
 
 
 def _session_status(session: TrackingSession, *, is_held: bool) -> dict[str, Any]:

@@ -74,6 +74,7 @@ class Publisher:
     async def status(self, text: str, *, people: People | None, cameras_up: int) -> None:
         """Send a status message, and keep who is where now while no ticks say it."""
         await self._send(text)
+        await self._redis.set(live.status_key(self._environment_id), text, ex=live.NOW_TTL_S)
         at = self._clock()
         if people is not None and (at - people.at).total_seconds() < live.NOW_TTL_S:
             await self._keep(people.at, positions_of(people), cameras_up)

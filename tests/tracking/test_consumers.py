@@ -27,7 +27,7 @@ from tests.factories import (
     TrackingSessionFactory,
     UserFactory,
 )
-from tracking import consumers, live
+from tracking import connections, live
 from tracking.consumers import LiveConsumer
 
 AT = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -46,8 +46,8 @@ async def redis(_layer, redis_url):
     async with Redis.from_url(redis_url, decode_responses=True) as client:
         await client.flushall()
         yield client
-    await consumers.shared().redis.connection_pool.disconnect()
-    consumers._shared_of_loop.clear()
+    await connections.shared().redis.connection_pool.disconnect()
+    connections._shared_of_loop.clear()
 
 
 @pytest.fixture
@@ -356,7 +356,7 @@ async def test_message_is_heard_from_those_who_may_see_the_place(dial, place, ki
 
 
 async def test_connections_of_a_user_are_limited(dial, place, monkeypatch):
-    monkeypatch.setattr(consumers, "USER_CONNECTIONS", 2)
+    monkeypatch.setattr(connections, "USER_CONNECTIONS", 2)
     first, second = await opened(dial, place), await opened(dial, place)
     third = await dial(place.user)
     await third.connect(WAIT_S)
@@ -369,15 +369,15 @@ async def test_connections_of_a_user_are_limited(dial, place, monkeypatch):
 
 
 async def test_connections_that_vanished_are_not_counted(dial, place, redis, monkeypatch):
-    monkeypatch.setattr(consumers, "USER_CONNECTIONS", 1)
-    gone = time.time() - consumers.CONNECTION_TTL_S - 1
+    monkeypatch.setattr(connections, "USER_CONNECTIONS", 1)
+    gone = time.time() - connections.CONNECTION_TTL_S - 1
     await redis.zadd(live.connections_key(place.user.pk), {"specific.gone": gone})
     await opened(dial, place)
 
 
 async def test_messages_of_a_user_are_limited_over_all_connections(dial, place, monkeypatch):
-    monkeypatch.setattr(consumers, "USER_MESSAGES_BURST", 50.0)
-    monkeypatch.setattr(consumers, "USER_MESSAGES_PER_S", 0.001)
+    monkeypatch.setattr(connections, "USER_MESSAGES_BURST", 50.0)
+    monkeypatch.setattr(connections, "USER_MESSAGES_PER_S", 0.001)
     sockets = [await opened(dial, place), await opened(dial, place)]
     for socket in sockets:
         for _ in range(30):
@@ -680,7 +680,7 @@ async def test_viewers_share_what_is_read_of_an_environment(place):
         asked.append(number)
         return {"number": number}
 
-    shared = consumers.Shared()
+    shared = connections.Shared()
     reads = [shared.read(select, place.environment, max_age_s=60.0, number=k) for k in range(3)]
     assert await asyncio.gather(*reads) == [{"number": 0}] * 3
     assert asked == [0]
@@ -704,8 +704,8 @@ async def test_redis_away_at_the_start_closes_with_try_again(dial, place, settin
 
 async def test_redis_away_on_subscribing_closes_with_try_again(dial, place, monkeypatch):
     socket = await opened(dial, place)
-    await consumers.shared().redis.connection_pool.disconnect()
-    monkeypatch.setattr(consumers.shared(), "redis", Redis.from_url("unix:///nowhere/redis.sock"))
+    await connections.shared().redis.connection_pool.disconnect()
+    monkeypatch.setattr(connections.shared(), "redis", Redis.from_url("unix:///nowhere/redis.sock"))
     await say(socket, type="subscribe", cameras=["c1"])
     assert await hear_close(socket) == 4503
 
@@ -714,7 +714,7 @@ async def test_redis_going_away_closes_with_try_again(dial, place, fast, monkeyp
     socket = await opened(dial, place)
     await say(socket, type="subscribe", cameras=["c1"])
     await hear_type(socket, "quality")
-    await consumers.shared().redis.connection_pool.disconnect()
+    await connections.shared().redis.connection_pool.disconnect()
     gone = Redis.from_url("unix:///nowhere/redis.sock")
-    monkeypatch.setattr(consumers.shared(), "redis", gone)
+    monkeypatch.setattr(connections.shared(), "redis", gone)
     assert await hear_close(socket) == 4503

@@ -85,6 +85,22 @@ def make_sink(monkeypatch):
         sink.close()
 
 
+def test_last_status_is_kept_for_a_while_for_those_who_oversee(viewer, make_sink):
+    sink = make_sink()
+    sink.put(result(1.0, {7: 3}), [frame("c1", 1.0)])
+    sink.show_session(state="paused", message="by hand")
+    key = live.status_key(ENVIRONMENT)
+
+    def is_told() -> bool:
+        text = viewer.redis.get(key)
+        return text is not None and json.loads(text)["session"]["state"] == "paused"
+
+    wait_for(is_told)
+    assert 0 < viewer.redis.ttl(key) <= live.NOW_TTL_S
+    told = json.loads(viewer.redis.get(key))
+    wait_for(lambda: told in viewer.texts("status"))
+
+
 def test_positions_are_sent_each_tick(viewer, make_sink):
     sink = make_sink()
     for t in range(3):

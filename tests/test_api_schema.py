@@ -1,6 +1,8 @@
 """The REST interface does what its description says, whatever is sent to it."""
 
 import os
+from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 import schemathesis
@@ -47,6 +49,17 @@ def _one_connection():
         signal.connect(close_old_connections)
 
 
+@pytest.fixture(scope="module")
+def answers(request) -> Iterator[Counter]:
+    """Count the answers by status, and say how many there were."""
+    counted: Counter = Counter()
+    yield counted
+    plugins = request.config.pluginmanager
+    by_status = ", ".join(f"{status}: {count}" for status, count in sorted(counted.items()))
+    with plugins.get_plugin("capturemanager").global_and_fixture_disabled():
+        plugins.get_plugin("terminalreporter").write_line(f" {counted.total()} cases ({by_status})")
+
+
 @pytest.fixture
 def headers(db, _one_connection, settings, tmp_path, redis_url, monkeypatch):
     """Give the headers of an Admin, in a system with a bit of everything."""
@@ -71,11 +84,13 @@ def headers(db, _one_connection, settings, tmp_path, redis_url, monkeypatch):
 
 @description.exclude(path_regex=ENTRANCES).parametrize()
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-def test_every_operation_answers_as_described(case, headers):
-    case.call_and_validate(headers=headers, excluded_checks=BEYOND_A_DESCRIPTION)
+def test_every_operation_answers_as_described(case, headers, answers):
+    response = case.call_and_validate(headers=headers, excluded_checks=BEYOND_A_DESCRIPTION)
+    answers[response.status_code] += 1
 
 
 @description.include(path_regex=ENTRANCES).parametrize()
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-def test_every_entrance_answers_as_described(case, headers):
-    case.call_and_validate(excluded_checks=BEYOND_A_DESCRIPTION)
+def test_every_entrance_answers_as_described(case, headers, answers):
+    response = case.call_and_validate(excluded_checks=BEYOND_A_DESCRIPTION)
+    answers[response.status_code] += 1

@@ -434,6 +434,16 @@ def test_errors_are_json_whatever_was_asked(viewer):
     assert list(response.json()["error"]["fields"]) == ["kind"]
 
 
+@pytest.mark.parametrize("wanted", ["", "pdf", "CSV"])
+def test_format_that_there_is_not_is_refused(viewer, wanted):
+    response = viewer.get("/api/v1/events/", {"format": wanted}, HTTP_ACCEPT="text/csv")
+    assert response["Content-Type"] == "application/json"
+    assert (response.status_code, response.json()["error"]["fields"]) == (
+        400,
+        {"format": ["Give one of json, api, csv, ndjson, arrow."]},
+    )
+
+
 def test_files_name_the_next_page_in_a_header(viewer, plaza):
     for second in range(3):
         TrackEventFactory.create(environment=plaza, time=T0 + timedelta(seconds=second))

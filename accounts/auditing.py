@@ -120,13 +120,19 @@ def _detail(request: Request, action: str) -> dict[str, Any]:
     """Name what was done and which fields were sent; no values, but of query parameters."""
     detail: dict[str, Any] = {"action": action}
     if request.method in SAFE:
-        asked = {name: text[:200] for name, text in request.query_params.items()}
+        asked = {_storable(name): _storable(text) for name, text in request.query_params.dict().items()}
         return detail | ({"query": asked} if asked else {})
     try:
         sent = request.data
     except UNREADABLE:  # sent to what reads nothing
         sent = {}
-    return detail | ({"fields": sorted(map(str, sent))[:50]} if isinstance(sent, Mapping) and sent else {})
+    names = sorted(_storable(str(name)) for name in sent)[:50] if isinstance(sent, Mapping) else []
+    return detail | ({"fields": names} if names else {})
+
+
+def _storable(text: str) -> str:
+    """Give a text as every database takes it, and not all of a long one."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text[:200])
 
 
 class AuditedAdmin:

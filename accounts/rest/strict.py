@@ -19,7 +19,7 @@ KINDS: tuple[tuple[type[serializers.Field], tuple[type, ...], Any], ...] = (
 )
 
 
-HALF = "Give a text of whole characters."
+UNSTORABLE = _("Give a text of whole characters, without NUL.")
 
 
 class StrictTypes:
@@ -40,9 +40,9 @@ class StrictTypes:
         return super().to_internal_value(data)  # type: ignore[misc]
 
 
-def is_half(value: Any) -> bool:
-    """Say whether a text holds halves of characters, which JSON can spell and nothing can store."""
-    return isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value)
+def is_unstorable(value: Any) -> bool:
+    """Say whether a text holds NUL or halves of characters, which JSON can spell and no database is sure to store."""
+    return isinstance(value, str) and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value)
 
 
 def wrong_kind(field: serializers.Field, value: Any) -> str:
@@ -53,7 +53,9 @@ def wrong_kind(field: serializers.Field, value: Any) -> str:
         if isinstance(field, kind):
             is_bool = isinstance(value, bool)
             fits = is_bool if bool in types else isinstance(value, types) and not is_bool
-            return HALF if fits and is_half(value) else "" if fits else str(text)
+            if fits:
+                return str(UNSTORABLE) if is_unstorable(value) else ""
+            return str(text)
     return ""
 
 

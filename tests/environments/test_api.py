@@ -207,6 +207,9 @@ def test_text_that_nothing_can_store_is_refused(admin, plaza, text):
     address = f"/api/v1/cameras/{camera.pk}/"
     response = admin.generic("PATCH", address, body, content_type="application/json")
     assert list(fields_of(response)) == ["name"]
+    body = f'{{"environment": "{text}", "key": "c2", "name": "New"}}'.encode()
+    response = admin.generic("POST", "/api/v1/zones/", body, content_type="application/json")
+    assert fields_of(response)["environment"] == ["Give a text of whole characters, without NUL."]
 
 
 def test_camera_stays_where_it_is(admin, plaza):

@@ -19,7 +19,7 @@ from django.core.management import call_command
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections, transaction
 from django.db.migrations.recorder import MigrationRecorder
 
-from accounts.models import AuditAction, AuditEntry, User
+from accounts.models import AuditAction, AuditEntry, Role, User
 from accounts.services import audit_write
 from environments.models import Camera, Environment
 from environments.services import calibration_set
@@ -35,6 +35,7 @@ from tests.factories import (
     TrackingSessionFactory,
     TrackPointFactory,
 )
+from tests.roles import client_with, roles_ensure
 from tracking.models import Detection, TrackEvent, TrackingSession, TrackPoint
 from tracking.services import history_expire, numbers_reserve, session_claim
 
@@ -353,3 +354,22 @@ def test_audit_log_is_append_only(server):
                 fetch("TRUNCATE accounts_auditentry CASCADE")
         assert AuditEntry.objects.get().kind == "person"
         transaction.set_rollback(True)
+
+
+def test_names_that_no_database_stores_are_written_down_all_the_same(server, settings, redis_url):
+    roles_ensure()
+    settings.REDIS_URL = redis_url
+    admin, place = client_with(Role.ADMIN), EnvironmentFactory()
+    body = b'{"name": "New", "a\\u0000b": 1, "\\ud800": 2}'
+    changed = admin.generic(
+        "PATCH", f"/api/v1/environments/{place.slug}/", body, content_type="application/json"
+    )
+    asked = admin.get("/api/v1/persons/", {"number": "1", "x\0": "\0"})
+    assert (changed.status_code, asked.status_code) == (200, 200)
+    details = [entry.detail for entry in AuditEntry.objects.order_by("pk")]
+    assert [detail.get("fields") or detail["query"] for detail in details] == [
+        ["a\ufffdb", "name", "\ufffd"],
+        {"number": "1", "x\ufffd": "\ufffd"},
+    ]
+    refused = admin.get("/api/v1/events/", {"zone": "\0", "environment": "\0"})
+    assert refused.status_code == 400

@@ -260,6 +260,7 @@ def status(
     cameras: Sequence[Mapping[str, Any]],
     stages: Mapping[str, Mapping[str, float]] | None = None,
     storage: Mapping[str, Any] | None = None,
+    gpus: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Write how the session and its cameras are doing.
 
@@ -275,6 +276,7 @@ def status(
         storage: what waits for the database, ``{"backlog_rows", "memory_rows", "oldest_s", "spool_bytes",
             "dropped_rows"}``: rows, those of them in memory because the disk took no more, the age of the oldest in
             seconds (None where nothing waits), bytes on disk, and rows lost because there was no room.
+        gpus: the worker's, each ``{"name", "used_mb", "total_mb"}``.
     """
     return _dumps(
         {
@@ -284,6 +286,7 @@ def status(
             "cameras": list(cameras),
             "stages": dict(stages or {}),
             "storage": None if storage is None else dict(storage),
+            "gpus": list(gpus),
         }
     )
 
@@ -296,6 +299,7 @@ def system_status(
     stages: Mapping[str, Mapping[str, Any]],
     storage: Mapping[str, Any],
     queues: Mapping[str, int],
+    gpus: Mapping[str, Any],
 ) -> str:
     """Write how everything is doing that somebody may oversee.
 
@@ -305,6 +309,7 @@ def system_status(
         cameras: as in :func:`status`, each with its ``environment``; figures are None while no worker tells them.
         stages, storage: as in :func:`status`, by environment; of those alone whose worker tells them.
         queues: tasks that wait, by the queue's name.
+        gpus: as in :func:`status`, by worker.
     """
     workers: dict[str, list[int]] = {}
     for session in sessions:
@@ -314,7 +319,10 @@ def system_status(
         {
             "type": "status",
             "at": isoformat(at),
-            "workers": [{"name": name, "sessions": held} for name, held in sorted(workers.items())],
+            "workers": [
+                {"name": name, "sessions": held, "gpus": gpus.get(name, [])}
+                for name, held in sorted(workers.items())
+            ],
             "sessions": list(sessions),
             "cameras": list(cameras),
             "stages": dict(stages),

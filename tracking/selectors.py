@@ -179,6 +179,11 @@ def system_report(*, environments: QuerySet[Environment], now: datetime) -> dict
         "cameras": cameras,
         "stages": {slug: said["stages"] for slug, said in told.items()},
         "storage": {slug: said["storage"] for slug, said in told.items()},
+        "gpus": {
+            session["worker"]: told[session["environment"]]["gpus"]
+            for session in sessions
+            if session["environment"] in told
+        },
         "queues": {name: int(redis.llen(name)) for name in QUEUES},
     }
 

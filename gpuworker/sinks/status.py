@@ -11,6 +11,7 @@ import numpy as np
 
 from gpuworker.pipeline.values import CameraHealth, CameraShift, Frame, StepResult
 from gpuworker.sinks.backlog import Waiting
+from gpuworker.sinks.gpu_memory import gpu_memory
 from gpuworker.sinks.meters import Stages, Window, named
 from tracking import live
 
@@ -88,6 +89,7 @@ class StatusBoard:
         """Write the status message."""
         now_s = time.monotonic()
         storage = None if self._waiting is None else _storage(self._waiting())
+        gpus = gpu_memory()
         with self._lock:
             cameras = []
             for key, camera in self._cameras.items():
@@ -110,7 +112,9 @@ class StatusBoard:
                 for stage, row in self._stages.percentiles(now_s, SHARES).items()
             }
             session = dict(self._session)
-            return live.status(at=at, session=session, cameras=cameras, stages=stages, storage=storage)
+            return live.status(
+                at=at, session=session, cameras=cameras, stages=stages, storage=storage, gpus=gpus
+            )
 
     def measured(self) -> dict[str, Any]:
         """Give what passed in the span: stages and ages at publication in ms by percentile, frames by camera."""

@@ -28,6 +28,7 @@ from tracking.system_consumer import SystemConsumer
 
 ADDRESS = "/ws/system/"
 STAGES = {"detect": {"p50_ms": 4.0, "p95_ms": 9.0}}
+GPUS = [{"name": "H100", "used_mb": 900, "total_mb": 80_000}]
 STORAGE = {"backlog_rows": 3, "memory_rows": 0, "oldest_s": 0.5, "spool_bytes": 900, "dropped_rows": 0}
 
 
@@ -96,7 +97,9 @@ async def tell(redis, place, *, at=None) -> None:
     """Say what a worker would of a place."""
     camera = {"id": "c1", "state": "online", "message": "", "fps": 9.8, "age_ms": 40, "age_p95_ms": 70}
     camera |= {"innovation": 1.0, "unexplained": 0.0, "shift": None}
-    text = live.status(at=timezone.now(), session=None, cameras=[camera], stages=STAGES, storage=STORAGE)
+    text = live.status(
+        at=timezone.now(), session=None, cameras=[camera], stages=STAGES, storage=STORAGE, gpus=GPUS
+    )
     await redis.set(live.status_key(place.pk), text)
 
 
@@ -111,7 +114,7 @@ async def test_admin_is_told_of_everything(dial, redis, plaza):
         "state": "running",
         "worker": "w1",
     }
-    assert said["workers"] == [{"name": "w1", "sessions": [session["id"]]}]
+    assert said["workers"] == [{"name": "w1", "sessions": [session["id"]], "gpus": GPUS}]
     seen, unseen = said["cameras"]
     assert (seen["environment"], seen["id"], seen["fps"], seen["age_p95_ms"]) == ("plaza", "c1", 9.8, 70)
     # nobody tracks the other place: what was heard of its camera last is over
@@ -244,6 +247,7 @@ async def test_connections_of_a_user_are_limited(dial, plaza, monkeypatch):
     monkeypatch.setattr(connections, "USER_CONNECTIONS", 1)
     user = await user_with(Role.ADMIN)
     first = await dial(user)
+    await hear(first)
     assert await hear_close(await dial(user)) == 4429
     await first.disconnect()
     assert (await hear(await dial(user)))["type"] == "status"

@@ -3,6 +3,7 @@
 from django_filters import rest_framework as filters
 
 from accounts.models import AuditAction, AuditEntry, User
+from accounts.rest.filtering import Since, Until
 from accounts.rest.strict import YesNoFilter
 
 
@@ -24,8 +25,8 @@ class AuditFilter(filters.FilterSet):
     kind = filters.CharFilter(field_name="kind")
     object_id = filters.CharFilter(field_name="object_id")
     environment = filters.CharFilter(field_name="environment")
-    since = filters.IsoDateTimeFilter(field_name="at", lookup_expr="gte", label="ISO 8601")
-    until = filters.IsoDateTimeFilter(field_name="at", lookup_expr="lt", label="ISO 8601")
+    since = Since("at")
+    until = Until("at")
 
     class Meta:
         model = AuditEntry

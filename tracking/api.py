@@ -206,6 +206,7 @@ class PersonViewSet(Audited, InVisiblePlaces, ReadOnlyModelViewSet):
         detail=True,
         methods=["get"],
         renderer_classes=AS_FILES,
+        filter_backends=[],  # since and until are the journey's, not the person's
         pagination_class=None,
         serializer_class=PointSerializer,
     )

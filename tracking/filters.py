@@ -3,6 +3,7 @@
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema_field
 
+from accounts.rest.filtering import Since, Until
 from environments.filters import PlaceFilter
 from tracking.choices import ActualState, DesiredState, EventKind
 from tracking.models import Person, Track, TrackEvent, TrackingSession
@@ -16,20 +17,6 @@ class NumberFilter(filters.NumberFilter):
 
     def __init__(self, field_name: str) -> None:
         super().__init__(field_name=field_name, min_value=1, max_value=MAX_NUMBER, decimal_places=0)
-
-
-class Since(filters.IsoDateTimeFilter):
-    """Narrows to what is not before an instant."""
-
-    def __init__(self, field_name: str) -> None:
-        super().__init__(field_name=field_name, lookup_expr="gte", label="ISO 8601")
-
-
-class Until(filters.IsoDateTimeFilter):
-    """Narrows to what is before an instant."""
-
-    def __init__(self, field_name: str) -> None:
-        super().__init__(field_name=field_name, lookup_expr="lt", label="ISO 8601")
 
 
 class SessionFilter(filters.FilterSet):

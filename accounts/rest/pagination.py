@@ -1,8 +1,10 @@
 """Lists in pages: numbered ones, and for time series pages that begin where the last one ended."""
 
+from datetime import timedelta
 from typing import Any
 
-from rest_framework.exceptions import ValidationError
+from django.utils.dateparse import parse_datetime
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import CursorPagination, PageNumberPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -78,6 +80,21 @@ class TimePages(CursorPagination):
     def get_page_size(self, request: Request) -> int:
         """Give the page's size, and refuse what is none."""
         return page_size_of(request, name="page_size")
+
+    def decode_cursor(self, request: Request) -> Any:
+        """Read where the page begins; an instant as we write it, not any that could be written.
+
+        Raises:
+            NotFound: it is no cursor of ours.
+        """
+        cursor = super().decode_cursor(request)
+        try:
+            instant = None if cursor is None else parse_datetime(str(cursor.position or ""))
+        except ValueError as error:
+            raise NotFound(self.invalid_cursor_message) from error
+        if instant is not None and instant.utcoffset() != timedelta(0):
+            raise NotFound(self.invalid_cursor_message)
+        return cursor
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
         """Cut a page out, and count as far as counting is cheap."""

@@ -5,9 +5,11 @@ import csv
 import io
 import json
 import threading
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
+from urllib.parse import quote_plus
 
 import polars
 import pytest
@@ -364,6 +366,31 @@ def test_history_of_nonsense_is_refused(viewer, change, field):
     query = RANGE | {"environment": "plaza"} | change
     response = viewer.get("/api/v1/positions/history/", query)
     assert (response.status_code, list(response.json()["error"]["fields"])) == (400, [field])
+
+
+def test_journey_of_a_time_in_which_nobody_was_there_is_empty(viewer, track):
+    address = f"/api/v1/persons/{track.person_id}/journey/"
+    later = {"since": "2026-05-05T00:00:00Z", "until": "2026-05-06T00:00:00Z"}
+    answer = viewer.get(address, later)
+    assert (answer.status_code, answer.json()) == (200, {"seen": 0, "results": []})
+
+
+def test_instants_are_read_whatever_their_offset(viewer, plaza):
+    TrackEventFactory.create(environment=plaza, time=T0)
+    for since, count in (("2026-05-05T09:25:00+21:25", 1), ("2026-05-05T09:25:01+21:25", 0)):
+        assert viewer.get("/api/v1/events/", {"since": since}).json()["count"] == count
+    for nowhere in ({"since": "9999-12-31T23:00:00-21:25"}, {"until": "0001-01-01T00:00:00+21:25"}):
+        response = viewer.get("/api/v1/events/", nowhere)
+        assert response.json()["error"]["fields"] == {name: ["It is out of range."] for name in nowhere}
+
+
+@pytest.mark.parametrize(
+    "position", ["0001-01-01", "2026-05-04 12:00:00", "2026-05-04 12:00:00+21:25", "2026-13-01 00:00:00"]
+)
+def test_cursor_that_is_not_ours_is_refused(viewer, plaza, position):
+    cursor = b64encode(f"p={quote_plus(position)}".encode()).decode()
+    response = viewer.get("/api/v1/events/", {"cursor": cursor})
+    assert (response.status_code, response.json()["error"]["message"]) == (404, "Invalid cursor")
 
 
 def test_history_needs_a_place(viewer):

@@ -360,6 +360,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_SETTINGS": {"persistAuthorization": False},
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
+        "accounts.rest.schema.files_describe",
         "accounts.rest.schema.errors_add",
     ],
 }

@@ -36,7 +36,22 @@ ERROR = {
         }
     },
 }
-WITH_BODY = {"400", "409", "413", "415"}
+# what rows look like as a file is not what they look like in JSON
+FILES = {
+    "text/csv": {"type": "string", "description": "A line of names, then a line for each of `results`."},
+    "application/x-ndjson": {"type": "string", "description": "A JSON object a line for each of `results`."},
+    "application/vnd.apache.arrow.stream": {"type": "string", "format": "binary"},
+}
+
+
+def files_describe(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """Describe answers that are files as such."""
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            for response in operation["responses"].values():
+                for kind in FILES.keys() & response.get("content", {}).keys():
+                    response["content"][kind] = {"schema": FILES[kind]}
+    return result
 
 
 def errors_add(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:

@@ -437,6 +437,14 @@ def test_list_of_users_takes_few_queries(django_assert_max_num_queries):
         assert admin.get("/api/v1/users/?role=viewer&ordering=-date_joined").json()["count"] == 20
 
 
+def test_list_of_keys_takes_few_queries(vera, django_assert_max_num_queries):
+    for number in range(20):
+        services.api_key_create(user=vera, name=f"door {number}")
+    client = client_of(vera)
+    with django_assert_max_num_queries(3):
+        assert client.get("/api/v1/auth/keys/?ordering=name").json()["count"] == 20
+
+
 def test_role_has_the_permissions_of_its_group(vera):
     assert not User.objects.get(pk=vera.pk).has_perm("environments.add_zone")
     group = Group.objects.get(name="viewer")

@@ -5,6 +5,9 @@
 
     SPOTON_API_EXAMPLES=60 python -m pytest -q tests/test_api_schema.py
     DATABASE_URL=postgres://user@host/name SPOTON_API_EXAMPLES=60 python -m pytest -q tests/test_api_schema.py
+
+With 25 on SQLite that were 5,338 cases, none of them unexpected; with 60 on PostgreSQL 7,746, of which two operations were:
+offsets of instants that it does not know. Lists and changes of what is seen and set up answered 2,483 cases there as described since.
 """
 
 import os

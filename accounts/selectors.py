@@ -4,7 +4,9 @@ import uuid
 from datetime import datetime
 from hashlib import sha256
 from secrets import compare_digest
+from typing import Any, cast
 
+from django.db import connection
 from django.db.models import Q
 from django.utils.crypto import constant_time_compare, salted_hmac
 
@@ -30,12 +32,19 @@ def login_user(*, login_id: str, now: datetime) -> User | None:
         key = uuid.UUID(login_id)
     except ValueError:
         return None
-    login = Login.objects.select_related("user").filter(pk=key, expires_at__gt=now).first()
-    if login is None or not login.user.is_active:
+    # written out, since every request with a token asks it: building the query takes a millisecond, asking it .2
+    of_login = (
+        f"SELECT u.*, l.password_stamp AS login_stamp FROM {Login._meta.db_table} l "  # noqa: S608 - names of ours
+        f"JOIN {User._meta.db_table} u ON u.id = l.user_id WHERE l.id = %s AND l.expires_at > %s AND u.is_active"
+    )
+    values = [
+        Login._meta.get_field("id").get_db_prep_value(key, connection),
+        connection.ops.adapt_datetimefield_value(now),
+    ]
+    found: list[Any] = list(User.objects.raw(of_login, values))
+    if not found or not constant_time_compare(found[0].login_stamp, password_stamp(user=found[0])):
         return None
-    if not constant_time_compare(login.password_stamp, password_stamp(user=login.user)):
-        return None
-    return login.user
+    return cast(User, found[0])
 
 
 def api_key_find(*, text: str, now: datetime) -> ApiKey | None:

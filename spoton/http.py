@@ -77,7 +77,9 @@ class ThreadedHttp:
             environ = wrapped.build_environ(scope, body)
         except ValueError:
             return Answer(400, [(b"content-type", b"text/plain")], b"This request cannot be read.\n")
+        environ["spoton.repeats"] = scope.get("spoton.repeats", 0)
         result: Any = self._application(environ, lambda status, headers, *_: said.append((status, headers)))
+        scope["spoton.live"] = getattr(result, "live", None)  # see spoton/live_answers.py
         ((status, headers),) = said
         plain = [(name.lower().encode("latin1"), value.encode("latin1")) for name, value in headers]
         code = int(status.partition(" ")[0])

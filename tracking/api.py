@@ -16,6 +16,7 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
 from rest_framework.generics import GenericAPIView, get_object_or_404
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet, ReadOnlyModelViewSet
@@ -34,7 +35,7 @@ from tracking import selectors, services
 from tracking.choices import DesiredState
 from tracking.filters import EventFilter, PersonFilter, SessionFilter, TrackFilter
 from tracking.models import Person, Track, TrackEvent, TrackingSession, TrackPoint
-from tracking.positions import Thinned, points_thinned, presences
+from tracking.positions import Thinned, answer_of_one, points_thinned, presence_shown, presences
 from tracking.serializers import (
     EventSerializer,
     LayoutSerializer,
@@ -256,13 +257,17 @@ class PositionViewSet(Audited, GenericViewSet):
     @extend_schema(parameters=[PlaceSerializer], responses=PresenceSerializer(many=True))
     def list(self, request: Request) -> Response:
         """Say who is where now; where nothing is heard, what was stored last, and that it is stale."""
-        environments = environments_visible_to(user=cast(User, request.user)).order_by("name", "pk")
+        environments = environments_visible_to(user=cast(User, request.user))
         slug = _read(PlaceSerializer, request).get("environment")
         if slug is not None:
-            here = [get_object_or_404(environments, slug=slug)]
-            return Response({"count": 1, "next": None, "previous": None, "results": _shown(here)})
-        page = cast(list[Environment], self.paginate_queryset(environments))
-        return self.get_paginated_response(_shown(page))
+            here = get_object_or_404(environments, slug=slug)
+            (presence,) = presences(environments=[here])
+            response: Any = Response(answer_of_one(presence))
+            if request.accepted_media_type == JSONRenderer.media_type:  # without an indent, say
+                response.live = here  # see spoton/live_answers.py
+            return cast(Response, response)
+        page = cast(list[Environment], self.paginate_queryset(environments.order_by("name", "pk")))
+        return self.get_paginated_response([presence_shown(p) for p in presences(environments=page)])
 
     @extend_schema(parameters=[PlaceRangeSerializer], responses=ThinnedSerializer)
     @action(
@@ -380,18 +385,6 @@ def _read(kind: type[serializers.Serializer], request: Request) -> dict[str, Any
     reading.is_valid(raise_exception=True)
     given: dict[str, Any] = reading.validated_data
     return given
-
-
-def _shown(environments: Sequence[Environment]) -> Any:
-    return [
-        {
-            "environment": presence.environment,
-            "at": presence.at,
-            "is_stale": presence.is_stale,
-            "people": presence.people,
-        }
-        for presence in presences(environments=environments)
-    ]
 
 
 def _thinned_answer(points: QuerySet[TrackPoint], wanted: dict[str, Any]) -> Response:

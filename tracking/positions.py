@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Value, Window
 from django.db.models.functions import Mod, RowNumber
+from rest_framework.renderers import JSONRenderer
 
 from accounts.rest.redis_pool import AWAY, redis_at
 from environments.models import Environment
@@ -49,6 +50,27 @@ def presences(*, environments: Sequence[Environment]) -> list[Presence]:
     silent = [environment for environment in environments if heard[environment] is None]
     stored = _stored(silent) if silent else {}
     return [heard[environment] or stored[environment.pk] for environment in environments]
+
+
+def presence_shown(presence: Presence) -> dict[str, Any]:
+    """Give a presence as it is answered."""
+    return {
+        "environment": presence.environment,
+        "at": presence.at,
+        "is_stale": presence.is_stale,
+        "people": presence.people,
+    }
+
+
+def live_answer(*, environment: Environment) -> bytes | None:
+    """Write who is where now in a place, as one who asks for it alone is answered; None where nothing is heard of it."""
+    (presence,) = _heard([environment])
+    return None if presence is None else JSONRenderer().render(answer_of_one(presence))
+
+
+def answer_of_one(presence: Presence) -> dict[str, Any]:
+    """Give the answer to who asks for one place."""
+    return {"count": 1, "next": None, "previous": None, "results": [presence_shown(presence)]}
 
 
 def _heard(environments: Sequence[Environment]) -> list[Presence | None]:

@@ -2,14 +2,13 @@
 
 Starts Redis and one web process over SQLite with the demo's place, says as a worker would where twenty people are, and
 asks at a fixed rate whether or not the answers keep up (an open loop), so that delays count from when a request was
-due. Several users with a login each ask over connections that they keep.
+due. Many logins take turns, over connections that they keep.
 """
 
 import argparse
 import asyncio
 import json
 import os
-import secrets
 import socket
 import subprocess
 import sys
@@ -36,7 +35,14 @@ RESULT = Path(__file__).parent / "results" / "api.json"
 PATH = "/api/v1/positions/?environment=plaza"
 PEOPLE = 20
 CONNECTIONS = 32
-WARM_UP_S = 3.0
+WARM_UP_S = 5.0
+OPEN_LOGINS = """
+from django.utils import timezone
+from accounts.models import User
+from accounts.services import login_open
+for _ in range({count}):
+    print(login_open(user=User.objects.get(username="admin"), now=timezone.now()).access)
+"""
 READY_S = 60.0
 
 
@@ -54,37 +60,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=float, default=300.0, help="requests a second")
     parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--logins", type=int, nargs="+", default=[4, 60, 600], help="how many take turns")
     parser.add_argument("--json", type=Path, default=RESULT)
     arguments = parser.parse_args()
     result: dict[str, Any] = {"machine": machine(), "at": datetime.now(UTC).isoformat(timespec="seconds")}
-    with servers.short_folder("spoton-api-bench-") as data, _web(data) as (port, web, password):
-        result |= asyncio.run(_load(data, port, web, password, arguments.rate, arguments.seconds))
+    runs = []
+    for logins in arguments.logins:
+        with servers.short_folder("spoton-api-bench-") as data, _web(data, logins) as (port, web, tokens):
+            runs.append(asyncio.run(_load(data, port, web, tokens, arguments.rate, arguments.seconds)))
+            print(json.dumps(runs[-1], indent=2))
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps({name: value for name, value in result.items() if name != "machine"}, indent=2))
+    arguments.json.write_text(json.dumps(result | {"runs": runs}, indent=2) + "\n")
 
 
 @contextmanager
-def _web(data: Path) -> Iterator[tuple[int, psutil.Process, str]]:
+def _web(data: Path, logins: int) -> Iterator[tuple[int, psutil.Process, list[str]]]:
     secrets_write(data)
-    password = secrets.token_urlsafe(9)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     environment = os.environ | {"SPOTON_DATA": str(data), "REDIS_URL": f"unix://{data / 'redis.sock'}"}
     with servers.run_redis(data):
-        for command in (["migrate", "--verbosity", "0"], ["create_demo", "--password", password]):
-            subprocess.run(
-                [sys.executable, "manage.py", *command],
-                cwd=ROOT,
-                env=environment,
-                check=True,
-                stdout=subprocess.DEVNULL,
-            )
+        _manage(environment, "migrate", "--verbosity", "0")
+        _manage(environment, "create_demo", "--password", "a password that nobody uses")
+        tokens = _manage(environment, "shell", "--verbosity", "0", "-c", OPEN_LOGINS.format(count=logins))
         command = ["-m", "daphne", "-v", "0", "-b", "127.0.0.1", "-p", str(port), "spoton.asgi:application"]
         process = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environment)
         try:
             servers.wait_for(lambda: _is_up(port), timeout_s=READY_S)
-            yield port, psutil.Process(process.pid), password
+            yield port, psutil.Process(process.pid), tokens.split()
         finally:
             process.terminate()
             process.wait(20)
@@ -98,19 +101,21 @@ def _is_up(port: int) -> bool:
         return False
 
 
-def _log_in(port: int, password: str) -> str:
-    body = json.dumps({"username": "admin", "password": password}).encode()
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/api/v1/auth/login/", body, {"Content-Type": "application/json"}
+def _manage(environment: dict[str, str], *command: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "manage.py", *command],
+        cwd=ROOT,
+        env=environment,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
     )
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        return str(json.load(answer)["access"])
+    return done.stdout
 
 
 async def _load(
-    data: Path, port: int, web: psutil.Process, password: str, rate: float, seconds: float
+    data: Path, port: int, web: psutil.Process, tokens: list[str], rate: float, seconds: float
 ) -> dict[str, Any]:
-    tokens = [_log_in(port, password) for _ in range(4)]
     telling = asyncio.create_task(_tell(data))
     await _ask(port, tokens, rate, WARM_UP_S)
     before_s, began_s = _cpu_s(web), time.monotonic()
@@ -119,6 +124,7 @@ async def _load(
     telling.cancel()
     delays_ms = np.array(heard.delays_s) * 1e3
     return {
+        "logins": len(tokens),
         "asked_per_s": rate,
         "answered_per_s": round(len(heard.delays_s) / elapsed_s, 1),
         "seconds": seconds,
@@ -147,27 +153,25 @@ async def _tell(data: Path) -> None:
 
 async def _ask(port: int, tokens: list[str], rate: float, seconds: float) -> Heard:
     heard = Heard()
-    due: asyncio.Queue[float | None] = asyncio.Queue()
-    clients = [
-        asyncio.create_task(_client(port, tokens[number % len(tokens)], due, heard))
-        for number in range(CONNECTIONS)
-    ]
+    due: asyncio.Queue[tuple[float, str] | None] = asyncio.Queue()
+    clients = [asyncio.create_task(_client(port, due, heard)) for _ in range(CONNECTIONS)]
     began_s = time.monotonic()
     for number in range(round(rate * seconds)):
         at_s = began_s + number / rate
         await asyncio.sleep(max(at_s - time.monotonic(), 0.0))
-        due.put_nowait(at_s)
+        due.put_nowait((at_s, tokens[number % len(tokens)]))
     for _ in clients:
         due.put_nowait(None)
     await asyncio.gather(*clients)
     return heard
 
 
-async def _client(port: int, token: str, due: "asyncio.Queue[float | None]", heard: Heard) -> None:
+async def _client(port: int, due: "asyncio.Queue[tuple[float, str] | None]", heard: Heard) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    request = f"GET {PATH} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
-    while (at_s := await due.get()) is not None:
-        writer.write(request)
+    while (next_one := await due.get()) is not None:
+        at_s, token = next_one
+        request = f"GET {PATH} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"
+        writer.write(request.encode())
         head = await reader.readuntil(b"\r\n\r\n")
         length = next(
             int(line[15:]) for line in head.lower().split(b"\r\n") if line[:15] == b"content-length:"

@@ -174,6 +174,10 @@ class RecordedPipeline:
             taken.clear()
         return result
 
+    def unsettled(self) -> Points:
+        """Give the points of paths that later ticks may still correct, as they are by now."""
+        return self._pipeline.unsettled()
+
     def finish(self) -> Points:
         """Give the points of paths that have not been handed out, and close the recording."""
         points = self._pipeline.finish()

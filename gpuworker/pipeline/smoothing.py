@@ -132,6 +132,11 @@ class Smoother:
         self._window = window.select(stays & ~final).join(new)
         return window.select(final).points() if final.any() else Points.none()
 
+    def unsettled(self) -> Points:
+        """Give what :meth:`finish` would, and go on."""
+        window = self._window
+        return window.select(np.arange(len(window.track))).points()  # copies: what follows corrects the window
+
     def finish(self) -> Points:
         """Give all points that are left, as good as they are."""
         window, self._window = self._window, NOTHING

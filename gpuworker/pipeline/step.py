@@ -132,6 +132,10 @@ class Pipeline:
             shifts=self._tracker.shifts,
         )
 
+    def unsettled(self) -> Points:
+        """Give the points of paths that later ticks may still correct, as they are by now."""
+        return self._smoother.unsettled()
+
     def finish(self) -> Points:
         """Give the points of paths that have not been handed out; nothing is tracked any more."""
         return self._smoother.finish()

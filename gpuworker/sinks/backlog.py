@@ -5,7 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gpuworker.sinks.spool import Spool
 
@@ -37,16 +37,11 @@ class Waiting:
 class _Record:
     payload: bytes
     rows: int
-    items: int
     at_s: float
 
 
 class Backlog:
-    """A spool that falls back to memory, in order; one thread puts, another one reads.
-
-    Attributes:
-        durable: how many of the items that were put are on disk or have been written.
-    """
+    """A spool that falls back to memory, in order; several threads put, one reads."""
 
     def __init__(self, open_spool: Callable[[], Spool], *, memory_bytes: int = MEMORY_BYTES) -> None:
         """Begin empty; ``open_spool`` is called when there is something to keep, and again if it raised OSError."""
@@ -59,16 +54,15 @@ class Backlog:
         self._reading = 0  # how many of the oldest in memory are being written
         self._is_full = False
         self._is_closed = False
+        self._is_holding = True
         self._dropped_rows = 0
-        self.durable = 0
 
-    def put(self, payload: bytes, *, rows: int, items: int = 1) -> None:
-        """Take in a record that came from so many items; when there is no room at all, the oldest in memory goes."""
+    def put(self, payload: bytes, *, rows: int) -> None:
+        """Take in a record, if it holds any rows; when there is no room at all, the oldest in memory goes."""
+        if not rows:
+            return
         with self._lock:
-            if not rows:
-                self._count_items(items)
-                return
-            self._memory.append(_Record(payload, rows, items, time.time()))
+            self._memory.append(_Record(payload, rows, time.time()))
             self._held_bytes += len(payload)
             self._settle()
             while self._held_bytes > self._memory_bytes and len(self._memory) > self._reading + 1:
@@ -77,17 +71,38 @@ class Backlog:
                 self._held_bytes -= len(oldest.payload)
                 self._drop(oldest.rows)
 
+    def hold(self, payload: bytes) -> None:
+        """Hold on disk, in place of what was held before, what whoever goes on after a kill needs; empty for nothing."""
+        with self._lock:
+            if self._is_closed or (self._spool is None and not payload):
+                return
+            try:
+                if self._spool is None:
+                    self._spool = self._open_spool()
+                self._spool.hold(payload)
+                self._is_holding = True
+            except OSError as error:
+                if self._is_holding:
+                    logger.error("Points that may still change are not kept on disk: %s", error)
+                self._is_holding = False
+
     def read(self, max_rows: int) -> list[bytes]:
         """Give the oldest records, in order, at least one; nothing when there are none."""
         with self._lock:
-            payloads = [] if self._spool is None else self._spool.read(max_rows)
-            self._reading, rows = 0, 0
-            while not payloads and self._reading < len(self._memory) and rows < max_rows:
+            self._reading, spool = 0, self._spool
+        # puts go on meanwhile
+        if spool is not None and (payloads := spool.read(max_rows)):
+            return payloads
+        with self._lock:
+            if (
+                self._spool is not None and self._spool.rows
+            ):  # put a moment ago, and older than what is in memory
+                return []
+            rows = 0
+            while self._reading < len(self._memory) and rows < max_rows:
                 rows += self._memory[self._reading].rows
                 self._reading += 1
-            return payloads or [
-                record.payload for record, _ in zip(self._memory, range(self._reading), strict=False)
-            ]
+            return [record.payload for record, _ in zip(self._memory, range(self._reading), strict=False)]
 
     def done(self) -> None:
         """Forget what the last :meth:`read` gave: it is written."""
@@ -107,12 +122,13 @@ class Backlog:
         """Move what is in memory to disk, as far as that goes, and let the disk make sure of all."""
         with self._lock:
             self._settle()
-            spool = self._spool
+            spool = None if self._is_closed else self._spool
         try:
             if spool is not None:
                 spool.sync()
         except OSError as error:
-            logger.error("The disk does not keep the rows that wait: %s", error)
+            if not self._is_closed:
+                logger.error("The disk does not keep the rows that wait: %s", error)
 
     def waiting(self) -> Waiting:
         """Say how much waits."""
@@ -160,17 +176,9 @@ class Backlog:
             self._is_full = False
             logger.info("The spool takes rows again")
 
-    def _count_items(self, items: int) -> None:
-        """Count items that left no rows with those before them."""
-        if self._memory:
-            self._memory[-1] = replace(self._memory[-1], items=self._memory[-1].items + items)
-        else:
-            self.durable += items
-
     def _take_from_memory(self) -> None:
         record = self._memory.popleft()
         self._held_bytes -= len(record.payload)
-        self.durable += record.items
 
     def _drop(self, rows: int) -> None:
         if not self._dropped_rows:

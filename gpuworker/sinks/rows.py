@@ -1,17 +1,17 @@
-"""The lossless sink: results become database rows, on threads of their own.
+"""The lossless sink: results become rows on disk at once, and database rows on a thread of their own.
 
-One thread turns results into rows and puts them on disk, ten times a second, and never waits for the database. Another
-one writes what is on disk to the database, oldest first, and what workers that are gone have left there. So a database
-that is away costs nothing but time, and a worker that is killed the last tenth of a second: what was not on disk yet.
+``put`` returns when the rows of a result are in a file, and with them what the points of paths that may still change are by
+now; so whatever is published afterwards outlives a kill of the worker. It never waits for the database: a thread writes
+what is on disk to it, oldest first, and what workers that are gone have left there.
 """
 
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import msgpack
 from django.db import connection
 
 from gpuworker.pipeline.values import Event, Frame, Points, StepResult
@@ -23,17 +23,16 @@ from gpuworker.sinks.writing import AWAY, REFUSED, batch_salvage, batch_write
 
 logger = logging.getLogger(__name__)
 
-SPOOL_S = 0.1  # between two records: what a kill of the worker can cost
 SYNC_S = 1.0  # between two orders to the disk: what a power cut can cost while the database is away
-WRITE_S = 0.5  # between two transactions
+WRITE_S = 0.4  # between the beginnings of two transactions, at least
+CLOSING_S = 0.1  # between two looks whether the end has come
 RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 LOOK_S = 10.0  # between two looks for what others have left
-MAX_RESULTS = 5_000  # waiting to be turned into rows: minutes of a stuck disk
 MAX_ROWS = 50_000  # in one transaction, roughly
 
 
 class RowsSink:
-    """Writes what is kept of every result; ``put`` waits for nobody."""
+    """Writes what is kept of every result; ``put`` waits for the disk's cache alone."""
 
     def __init__(
         self,
@@ -60,48 +59,53 @@ class RowsSink:
         self._refill = refill
         self._folder = folder
         self._backlog = Backlog(lambda: spool_create(folder, name=name, max_bytes=max_bytes))
-        self._inbox: deque[StepResult | Event | Points] = deque()
+        self._sampling = threading.Lock()  # results come from one thread, events from others
         self._changed = threading.Condition()
         self._closing = False
-        self._is_complete = False  # nothing follows what is in the backlog
         self._deadline_s = float("inf")
         self._failures = 0  # in a row
         self._look_due_s = 0.0
         self._lefts: Iterator[Spool] = iter(())
         self._left: Spool | None = None  # by a worker that is gone, and being written
-        self._lost_results = 0
         self._threads = [
-            threading.Thread(target=self._spool_results, name=f"spool {name}", daemon=True),
+            threading.Thread(target=self._sync, name=f"sync {name}", daemon=True),
             threading.Thread(target=self._write_rows, name=f"rows {name}", daemon=True),
         ]
         for thread in self._threads:
             thread.start()
 
     @property
-    def durable(self) -> int:
-        """Give how many of the results and events that were put are on disk or in the database, in their order."""
-        return self._backlog.durable
-
-    @property
     def dropped(self) -> int:
-        """Give how many results and rows found no room."""
-        return self._lost_results + self._backlog.waiting().dropped_rows
+        """Give how many rows found no room."""
+        return self._backlog.waiting().dropped_rows
 
     def waiting(self) -> Waiting:
         """Say how much waits for the database."""
         return self._backlog.waiting()
 
-    def put(self, result: StepResult, frames: Sequence[Frame]) -> None:
-        """Hand over one tick's result."""
-        self._accept(result)
+    def put(self, result: StepResult, frames: Sequence[Frame], *, provisional: Points | None = None) -> None:
+        """Take in one tick's result; ``provisional`` are the points that later ticks may still correct."""
+        batch, points = Batch(), Batch()
+        try:
+            with self._sampling:
+                self._sampler.add(result, batch)
+                rows = batch.encode()
+                if provisional is not None:
+                    self._sampler.add_points(provisional, points)
+                    # with the tick's own rows, so that a kill between the two leaves all of the tick or nothing
+                    self._backlog.hold(msgpack.packb([rows, points.encode()]))
+                self._backlog.put(rows, rows=len(batch))
+        except Exception:
+            logger.exception("The rows of a result are lost")
 
     def put_event(self, event: Event) -> None:
-        """Hand over an event that no tick gave."""
-        self._accept(event)
+        """Take in an event that no tick gave."""
+        self._keep(lambda batch: self._sampler.add_event(event, batch))
 
-    def put_points(self, points: Points) -> None:
-        """Hand over points of paths that no tick gave."""
-        self._accept(points)
+    def put_last(self, points: Points) -> None:
+        """Take in the points that are left when no tick follows: nothing is provisional any more."""
+        self._keep(lambda batch: self._sampler.add_points(points, batch))
+        self._backlog.hold(b"")
 
     def close(self, timeout_s: float = 3.0) -> None:
         """Write out what is waiting, for at most ``timeout_s``, and stop; the rest stays on disk."""
@@ -121,73 +125,55 @@ class RowsSink:
                 "Neither database nor disk took the last %d rows: they are lost", waiting.memory_rows
             )
 
-    def _accept(self, item: StepResult | Event | Points) -> None:
-        with self._changed:
-            if len(self._inbox) >= MAX_RESULTS:
-                self._inbox.popleft()
-                if not self._lost_results:
-                    logger.error("The disk is stuck: the oldest results are dropped from now on")
-                self._lost_results += 1
-            self._inbox.append(item)
+    def _keep(self, add: Callable[[Batch], None]) -> None:
+        """Put rows on disk; what makes none takes no others along."""
+        batch = Batch()
+        try:
+            with self._sampling:
+                add(batch)
+                self._backlog.put(batch.encode(), rows=len(batch))
+        except Exception:
+            logger.exception("The rows of a result are lost")
 
-    # on the thread that spools
+    # on the thread that has the disk make sure
 
-    def _spool_results(self) -> None:
-        sync_due_s = 0.0
-        while not self._is_complete:
+    def _sync(self) -> None:
+        while not self._closing:
+            self._backlog.settle()
             with self._changed:
                 if not self._closing:
-                    self._changed.wait(SPOOL_S)
-                closing = self._closing
-                items, self._inbox = self._inbox, deque()
-            try:
-                self._spool(items)
-            except Exception:
-                logger.exception("The rows of %d results are lost", len(items))
-            if time.monotonic() >= sync_due_s:
-                self._backlog.settle()
-                sync_due_s = time.monotonic() + SYNC_S
-            if closing:
-                with self._changed:
-                    self._is_complete = True
-                    self._changed.notify_all()
-
-    def _spool(self, items: Sequence[StepResult | Event | Points]) -> None:
-        batch = Batch()
-        for item in items:
-            if isinstance(item, Event):
-                self._sampler.add_event(item, batch)
-            elif isinstance(item, Points):
-                self._sampler.add_points(item, batch)
-            else:
-                self._sampler.add(item, batch)
-        if items or len(batch):
-            self._backlog.put(batch.encode(), rows=len(batch), items=len(items))
+                    self._changed.wait(SYNC_S)
+        self._backlog.settle()
 
     # on the thread that writes
 
     def _write_rows(self) -> None:
         try:
             while True:
-                is_complete = self._is_complete  # read before the backlog is emptied: nothing follows
+                began_s, is_complete = (
+                    time.monotonic(),
+                    self._closing,
+                )  # nothing follows what is in the backlog
                 has_written = self._write_or_keep()
                 is_late = time.monotonic() >= self._deadline_s
                 if (is_complete and has_written) or (self._closing and is_late):
                     return
-                self._rest()
+                self._rest(began_s)
         finally:
             connection.close()
             self._backlog.close()
             if self._left is not None:
                 self._left.close()
 
-    def _rest(self) -> None:
+    def _rest(self, began_s: float) -> None:
         """Wait until the next transaction or the next attempt is due; not for long once there is an end."""
-        wait_s = RETRY_S[min(self._failures, len(RETRY_S)) - 1] if self._failures else WRITE_S
+        wait_s = began_s + WRITE_S - time.monotonic()
+        if self._failures:
+            wait_s = RETRY_S[min(self._failures, len(RETRY_S)) - 1]
         with self._changed:
             if self._closing:
-                wait_s = RETRY_S[0] if self._failures else SPOOL_S
-            if not self._is_complete or self._failures:
+                wait_s = CLOSING_S if self._failures else 0.0
+            if wait_s > 0:
                 self._changed.wait(wait_s)
 
     def _write_or_keep(self) -> bool:
@@ -198,6 +184,8 @@ class RowsSink:
             while payloads := self._backlog.read(MAX_ROWS):
                 self._write_payloads(payloads)
                 self._backlog.done()
+                if not self._closing and (self._backlog.waiting().oldest_s or 0.0) < WRITE_S:
+                    break  # few large transactions cost the database less than many small ones
             if not self._closing:
                 self._write_left()
         except AWAY as error:
@@ -232,6 +220,9 @@ class RowsSink:
                 self._write_payloads(payloads)
                 self._left.done()
             else:
+                if held := self._left.held():
+                    self._write_payloads(msgpack.unpackb(held))
+                    self._left.hold(b"")
                 self._left.close()
                 self._left = None
 

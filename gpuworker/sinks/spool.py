@@ -5,6 +5,9 @@ is HEADER and then records: mark, length and CRC-32 of the payload, its number o
 (seconds since the epoch), and the payload. What a kill in the middle of a write leaves at the end of a segment is told
 by length and checksum, and skipped: it was never accepted. The owner holds a lock on the folder, which the system gives
 back when the owner's process ends, however it ends; whoever gets that lock next goes on with the records.
+
+Beside the records a spool holds one payload that may still change, in two files that are written in turn, so that the one
+before is whole while the next is written.
 """
 
 import errno
@@ -25,6 +28,9 @@ logger = logging.getLogger(__name__)
 HEADER = b"spoton rows 1\n"
 MARK = b"ROWS"
 RECORD = struct.Struct(">4sIIId")  # mark, length, checksum, rows, accepted at
+HELD = struct.Struct(">4sIIQ")  # mark, length, checksum, count
+HELD_MARK = b"HELD"
+HELD_NAMES = ("held-0", "held-1")
 SEGMENT_BYTES = 4_000_000  # a segment that is this long is followed by another
 SUFFIX = ".rows"
 UNKNOWN = ".unknown"
@@ -57,6 +63,9 @@ class Spool:
         self._segments: deque[_Segment] = deque(segment for segment in found if segment is not None)
         self._next = 1 + max((int(path.stem) for path in folder.glob(f"*{SUFFIX}")), default=0)
         self._file: int | None = None  # the last segment, while it grows
+        self._ended: list[int] = []  # files of segments before it that the disk has not made sure of
+        self._held_files: dict[str, int] = {}
+        self._held_count = 1 + max((count for count, _ in self._held_on_disk()), default=0)
         self._is_synced = True
         self._read_until = 0
         self._read_rows = 0
@@ -99,15 +108,19 @@ class Spool:
             self._is_synced = False
 
     def read(self, max_rows: int) -> list[bytes]:
-        """Give the oldest records, in order, at least one; nothing when there are none."""
-        with self._lock:
-            while self._segments:
-                segment = self._segments[0]
-                payloads = self._read_segment(segment, max_rows)
-                if payloads:
-                    return payloads
-                self._drop_segment()
-            return []
+        """Give the oldest records, in order, at least one; nothing when there are none.
+
+        One thread reads; others append meanwhile.
+        """
+        while True:
+            with self._lock:
+                if not self._segments:
+                    return []
+                segment, size = self._segments[0], self._segments[0].size
+            payloads = self._read_segment(segment, size, max_rows)
+            if payloads:
+                return payloads
+            self._drop_read(segment)
 
     def done(self) -> None:
         """Forget what the last :meth:`read` gave."""
@@ -116,8 +129,30 @@ class Spool:
             segment.position = self._read_until
             segment.rows -= self._read_rows
             segment.accepted_at_s = self._read_at_s
-            if segment.position >= segment.size:
-                self._drop_segment()
+        self._drop_read(segment)
+
+    def hold(self, payload: bytes) -> None:
+        """Hold a payload in place of the one before, for whoever goes on after this process; none where it is empty.
+
+        Raises:
+            OSError: it could not be written; the one before is held.
+        """
+        with self._lock:
+            if not payload:
+                self._release_held()
+                return
+            name = HELD_NAMES[self._held_count % 2]
+            if name not in self._held_files:
+                path = self.folder / name
+                self._held_files[name] = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+            head = HELD.pack(HELD_MARK, len(payload), zlib.crc32(payload), self._held_count)
+            _write_all(self._held_files[name], head + payload, at=0)
+            self._held_count += 1
+
+    def held(self) -> bytes:
+        """Give the payload that is held; empty where there is none."""
+        with self._lock:
+            return max(self._held_on_disk(), default=(0, b""))[1]
 
     def sync(self) -> None:
         """Make what was accepted survive the end of the machine.
@@ -126,23 +161,28 @@ class Spool:
             OSError: the disk did not take it.
         """
         with self._lock:
-            file, is_synced = self._file, self._is_synced
-            if file is None or is_synced:
-                return
-            own = os.dup(file)
+            files, self._ended = self._ended, []
+            if self._file is not None and not self._is_synced:
+                files.append(os.dup(self._file))
             self._is_synced = True
         try:
-            _sync(own)
-            _sync_folder(self.folder)
+            for file in files:
+                _sync(file)
+            if files:
+                _sync_folder(self.folder)
         except OSError:
             self._is_synced = False
             raise
         finally:
-            os.close(own)
+            for file in files:
+                os.close(file)
 
     def close(self) -> None:
         """Let go of the folder, for somebody else to go on with; remove it when nothing is in it."""
         with self._lock:
+            for file in (*self._ended, *self._held_files.values()):
+                os.close(file)
+            self._ended, self._held_files = [], {}
             self._close_file()
             if {path.name for path in self.folder.iterdir()} == {LOCK}:
                 (self.folder / LOCK).unlink()
@@ -151,8 +191,8 @@ class Spool:
 
     def _begin_segment(self, at_s: float) -> None:
         if self._file is not None:
-            _sync(self._file)
-            self._close_file()
+            self._ended.append(self._file)  # nobody waits for the disk here
+            self._file = None
         path = self.folder / f"{self._next:012d}{SUFFIX}"
         self._next += 1
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -168,29 +208,26 @@ class Spool:
         """Write all of it at a place in the file, or leave the file as it was."""
         if self._file is None:
             raise OSError(errno.EBADF, "no segment")
-        written = 0
         try:
-            while written < len(data):
-                written += os.pwrite(self._file, data[written:], at + written)
+            _write_all(self._file, data, at=at)
         except OSError:
             # the next record goes to the same place; should this fail too, it covers what is left there
             os.truncate(self._file, at)
             raise
 
-    def _read_segment(self, segment: _Segment, max_rows: int) -> list[bytes]:
+    def _read_segment(self, segment: _Segment, size: int, max_rows: int) -> list[bytes]:
         payloads: list[bytes] = []
         rows, position = 0, segment.position
         with segment.path.open("rb") as file:
             file.seek(position)
-            while position < segment.size and rows < max_rows:
+            while position < size and rows < max_rows:
                 head = file.read(RECORD.size).ljust(RECORD.size, b"\0")
                 mark, length, checksum, count, self._read_at_s = RECORD.unpack(head)
                 payload = file.read(length)
                 if mark != MARK or zlib.crc32(payload) != checksum:
-                    logger.error(
-                        "%s is damaged: its last %d bytes are lost", segment.path, segment.size - position
-                    )
-                    segment.size = position
+                    with self._lock:
+                        lost, segment.size = segment.size - position, position
+                    logger.error("%s is damaged: its last %d bytes are lost", segment.path, lost)
                     break
                 payloads.append(payload)
                 rows += count
@@ -198,11 +235,35 @@ class Spool:
         self._read_until, self._read_rows = position, rows
         return payloads
 
-    def _drop_segment(self) -> None:
-        segment = self._segments.popleft()
-        if not self._segments:
-            self._close_file()
+    def _drop_read(self, segment: _Segment) -> None:
+        """Remove the oldest segment if all of it is done with."""
+        with self._lock:
+            if segment.position < segment.size:
+                return
+            self._segments.popleft()
+            if not self._segments:
+                self._close_file()
         segment.path.unlink(missing_ok=True)
+
+    def _held_on_disk(self) -> Iterator[tuple[int, bytes]]:
+        """Give what the two files hold that are whole, with their counts."""
+        for name in HELD_NAMES:
+            try:
+                data = (self.folder / name).read_bytes()
+            except FileNotFoundError:
+                continue
+            mark, length, checksum, count = HELD.unpack(data[: HELD.size].ljust(HELD.size, b"\0"))
+            payload = data[HELD.size : HELD.size + length]
+            if mark == HELD_MARK and len(payload) == length and zlib.crc32(payload) == checksum:
+                yield count, payload
+
+    def _release_held(self) -> None:
+        # the older one first: a kill in between leaves the newer
+        for count in (self._held_count, self._held_count + 1):
+            name = HELD_NAMES[count % 2]
+            if name in self._held_files:
+                os.close(self._held_files.pop(name))
+            (self.folder / name).unlink(missing_ok=True)
 
     def _close_file(self) -> None:
         if self._file is not None:
@@ -286,6 +347,12 @@ def _segment_scan(path: Path) -> _Segment | None:
     if segment.size < end:
         logger.warning("%s: the last %d bytes were never accepted", path, end - segment.size)
     return segment
+
+
+def _write_all(file: int, data: bytes, *, at: int) -> None:
+    written = 0
+    while written < len(data):
+        written += os.pwrite(file, data[written:], at + written)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -36,6 +36,10 @@ class Stepper(Protocol):
         """Take in the frames of one tick."""
         ...
 
+    def unsettled(self) -> Points:
+        """Give the points of paths that later ticks may still correct, as they are by now."""
+        ...
+
     def finish(self) -> Points:
         """Give the points of paths that have not been handed out; no tick comes any more."""
         ...

@@ -125,7 +125,7 @@ class SessionRun:
             self.live.put_frames([frame for frame in frames if not self._fits(frame)])
         if fitting:
             result = self._pipeline.step(fitting)
-            self.rows.put(result, fitting)
+            self.rows.put(result, fitting, provisional=self._pipeline.unsettled())
             self.live.put(result, fitting)
             for event in result.events:
                 if event.kind == EventKind.CAMERA_MOVED and event.camera_id is not None:
@@ -191,7 +191,7 @@ class SessionRun:
             reader.stop(max(deadline_s - time.monotonic(), 0.0))
         if farewell:
             self.states.switch_off()
-        self.rows.put_points(self._pipeline.finish())
+        self.rows.put_last(self._pipeline.finish())
         self.rows.close()
         self.live.close(farewell=farewell)
 

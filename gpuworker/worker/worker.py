@@ -15,6 +15,7 @@ from functools import partial
 from django.db import DatabaseError, connection
 
 from gpuworker.worker.claim import Claim
+from gpuworker.worker.garbage import garbage_search_shorten
 from gpuworker.worker.parts import Parts
 from gpuworker.worker.run import SessionRun
 from tracking.choices import ActualState, DesiredState
@@ -165,12 +166,14 @@ class Worker:
             self._is_stopping = True
 
     def _build(self, session: TrackingSession, were_up: Mapping[str, bool]) -> SessionRun:
-        return SessionRun(
+        run = SessionRun(
             session,
             parts=self._parts,
             wake=self._wake.set,
             were_up=were_up,
         )
+        garbage_search_shorten()  # with what the session's backends have loaded
+        return run
 
     def _attend_claim(self, claim: Claim, now: datetime) -> None:
         try:

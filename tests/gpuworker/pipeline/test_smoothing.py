@@ -222,3 +222,17 @@ def test_smoother_of_nobody_gives_nothing():
 def test_settings_of_smoothing_out_of_bounds_are_refused(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))}: expected 0 to"):
         SmoothingSettings(**wrong)
+
+
+def test_unsettled_points_are_those_that_finish_gives():
+    smoother = Smoother(SmoothingSettings(lag_s=0.5, interval_s=0.25), PSD)
+    assert len(smoother.unsettled()) == 0
+    covariance = np.diag([0.04, 0.04, 0.1, 0.1, 0.01])
+    for step in range(7):
+        feed(smoother, step * 0.1, (1, np.array([step, 0, 1, 0, 1.7]), covariance))
+    first, again, finished = smoother.unsettled(), smoother.unsettled(), smoother.finish()
+    assert len(finished) == 2
+    for points in (first, again):
+        assert (points.at, points.cameras) == (finished.at, finished.cameras)
+        np.testing.assert_array_equal(points.state, finished.state)
+        np.testing.assert_array_equal(points.covariance, finished.covariance)

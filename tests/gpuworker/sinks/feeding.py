@@ -1,7 +1,8 @@
 """A process that feeds the lossless sink with the same rows every time, to be killed by tests and measured.
 
-After each tick it writes how many ticks are durable to the file ``durable`` in its folder; whoever goes on after its
-end begins there, as a recording would.
+Like a worker it smooths what is stored, and a tick is published once the sink has taken it in: the file ``progress`` in its
+folder says which ticks were begun and which were published. Whoever goes on after its end begins with the tick after
+those, with tracks of their own, as after a restart.
 """
 
 import json
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,20 @@ import numpy as np
 import psycopg
 
 from environments.services import camera_add, environment_create
-from gpuworker.pipeline.values import Detections, Event, People, Points, Sighting, StepResult
+from gpuworker.pipeline.settings import SmoothingSettings
+from gpuworker.pipeline.smoothing import Smoother
+from gpuworker.pipeline.tracks import Tracks
+from gpuworker.pipeline.values import Detections, Event, People, Sighting, StepResult
 from gpuworker.sinks.rows import RowsSink
 from gpuworker.sinks.sampler import Sampler
+from gpuworker.worker.garbage import garbage_search_shorten
 from tests.gpuworker.made import at
 from tracking.services import session_start
 
 ROOT = Path(__file__).resolve().parents[3]
 Fingerprint = dict[str, tuple[int, str]]
+OWN_TRACKS = 10**6  # ids that a process has for itself
+ACCELERATION_PSD = 0.18  # m^2/s^3
 CHILD = "import django; django.setup(); from tests.gpuworker.sinks.feeding import main; main()"
 TABLES = {
     "tracking_person": "id, environment_id, number, first_seen_at, last_seen_at",
@@ -44,10 +51,11 @@ class Feed:
     """What is fed.
 
     Attributes:
-        folder: of the spools and of the file ``durable``.
+        folder: of the spools and of the file ``progress``.
         first, last: ticks, the last one not included; a tick is 0.1 s of the place's time.
         people: a tick: as many points and, over the cameras, as many boxes; an event each ten ticks.
         tick_s: between two ticks; 0 for as fast as it goes.
+        lag_s, interval_s: of the smoother.
         max_bytes: of the spool.
         file_bytes: how long the system lets any file become, as a disk that is full would; None for any length.
         report: name of a file in the folder for a line a second about what waits; empty for none.
@@ -58,6 +66,8 @@ class Feed:
     last: int
     people: int = 10
     tick_s: float = 0.005
+    lag_s: float = 1.0
+    interval_s: float = 0.3
     max_bytes: int = 10**9
     file_bytes: int | None = None
     report: str = ""
@@ -97,12 +107,29 @@ def start(feed: Feed, url: str) -> "subprocess.Popen[bytes]":
         )
 
 
-def durable(folder: Path) -> int:
-    """Give the first tick that is not known to be durable."""
-    try:
-        return int((folder / "durable").read_text() or 0)
-    except FileNotFoundError:
-        return 0
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Numbers of ticks since the first of all: those that the sink was given, and those that it has taken in."""
+
+    begun: int
+    published: int
+
+
+def progress(folder: Path) -> Progress:
+    """Say how far the processes have come."""
+    path = folder / "progress"
+    said = path.read_text().split() if path.exists() else []
+    return Progress(*map(int, said or (0, 0)))
+
+
+def last_stored(url: str, first: int) -> int:
+    """Give the tick after the last one that is stored of a process that began with a tick."""
+    with psycopg.connect(url.replace("timescale://", "postgres://", 1)) as connection:
+        row = connection.execute(
+            "SELECT max(ended_at) FROM tracking_track WHERE id BETWEEN %s AND %s",
+            (first * OWN_TRACKS, (first + 1) * OWN_TRACKS - 1),
+        ).fetchone()
+    return first if row is None or row[0] is None else round((row[0] - at(0)).total_seconds() * 10) + 1
 
 
 def report(folder: Path) -> list[dict[str, Any]]:
@@ -120,23 +147,26 @@ def prepare() -> None:
     session_start(environment=environment)
 
 
-def tick_result(tick: int, people: int) -> StepResult:
-    """Give what a tick gave: a function of its number alone."""
+def tick_result(tick: int, people: int, first: int, smoother: Smoother) -> StepResult:
+    """Give what a tick gave: a function of its number, and of the ticks since the process's first."""
     seconds = tick / 10
     # everybody stays for 50 ticks
-    track = np.arange(people, dtype=np.int64) + people * (tick // 50) + 1
-    person = track % (people * 3) + 1
-    phase = 0.37 * track + 0.01 * tick
+    stay = np.arange(people, dtype=np.int64) + people * (tick // 50) + 1
+    track = stay + first * OWN_TRACKS
+    person = stay % (people * 3) + 1
+    phase = 0.37 * stay + 0.01 * tick
     state = np.stack([5 * np.cos(phase), 5 * np.sin(phase), -np.sin(phase), np.cos(phase)], axis=1)
+    covariance = np.broadcast_to(np.diag([0.04, 0.09, 0.01, 0.01, 0.01]), (people, 5, 5))
+    cameras = (("c1", "c2"),) * people
     here = People(
         at=at(seconds),
         track=track,
         person=person,
         state=state,
-        covariance=np.broadcast_to(np.diag([0.04, 0.09, 0.01, 0.01]), (people, 4, 4)),
+        covariance=covariance[:, :4, :4],
         height_m=np.full(people, 1.75),
         confidence=np.full(people, 0.9),
-        cameras=(("c1", "c2"),) * people,
+        cameras=cameras,
     )
     sightings = []
     for index, key in enumerate(("c1", "c2")):
@@ -150,7 +180,13 @@ def tick_result(tick: int, people: int) -> StepResult:
         events = (
             Event("zone_enter", at(seconds), person=int(person[0]), track=int(track[0]), payload={"n": tick}),
         )
-    settled = Points((here.at,) * people, track, person, here.state, here.covariance, here.cameras)
+    tracks = replace(
+        Tracks.none(2),
+        mean=np.column_stack([state, np.full(people, 1.75)]),
+        covariance=covariance,
+        number=track,
+    )
+    settled = smoother.step(at(seconds), tracks, person, cameras)
     return StepResult(at(seconds), tuple(sightings), here, events, {"detect": 1.0}, settled)
 
 
@@ -167,26 +203,33 @@ def run(feed: Feed) -> None:
         zones={},
         detection_interval_s=0.0,
     )
+    smoother = Smoother(SmoothingSettings(lag_s=feed.lag_s, interval_s=feed.interval_s), ACCELERATION_PSD)
     sink = RowsSink(sampler, folder=folder / "spool", max_bytes=feed.max_bytes, name="plaza")
     meter = _Meter(sink, folder / feed.report if feed.report else None)
+    garbage_search_shorten()
+    said = os.open(folder / "progress", os.O_WRONLY | os.O_CREAT, 0o600)
     due_s = time.monotonic()
     for tick in range(feed.first, feed.last):
-        sink.put(tick_result(tick, feed.people), [])
-        _say_durable(folder, feed.first + sink.durable)
+        result = tick_result(tick, feed.people, feed.first, smoother)
+        _say(said, tick + 1, tick)
+        began_s = time.monotonic()
+        sink.put(result, [], provisional=smoother.unsettled())
+        meter.count_put(time.monotonic() - began_s)
+        _say(said, tick + 1, tick + 1)
         due_s += feed.tick_s
         time.sleep(max(due_s - time.monotonic(), 0.0))
         meter.note(tick)
+    sink.put_last(smoother.finish())
     spools = folder / "spool"
     # to the end: also of what those who were killed have left
-    while sink.durable < feed.last - feed.first or sink.waiting().rows or len(list(spools.glob("*"))) > 1:
+    while sink.waiting().rows or len(list(spools.glob("*"))) > 1:
         time.sleep(0.02)
         meter.note(feed.last)
-    _say_durable(folder, feed.last)
     sink.close(timeout_s=30.0)
 
 
-def _say_durable(folder: Path, tick: int) -> None:
-    (folder / "durable").write_text(str(tick).ljust(20))
+def _say(file: int, begun: int, published: int) -> None:
+    os.pwrite(file, f"{begun} {published}".ljust(40).encode(), 0)
 
 
 class _Meter:
@@ -194,17 +237,29 @@ class _Meter:
 
     def __init__(self, sink: RowsSink, path: Path | None) -> None:
         self._sink, self._path, self._due_s = sink, path, time.monotonic()
+        self._oldest_s = 0.0  # at worst since the last line
+        self._put_ms: list[float] = []
+
+    def count_put(self, put_s: float) -> None:
+        self._put_ms.append(put_s * 1e3)
 
     def note(self, tick: int) -> None:
-        if self._path is None or time.monotonic() < self._due_s:
+        if self._path is None:
+            return
+        waiting = self._sink.waiting()
+        self._oldest_s = max(self._oldest_s, waiting.oldest_s or 0.0)
+        if time.monotonic() < self._due_s:
             return
         self._due_s += 1.0
         line = {
             "at_s": time.time(),
             "cpu_s": time.process_time(),
             "tick": tick,
-            **asdict(self._sink.waiting()),
+            **asdict(waiting),
+            "oldest_s": self._oldest_s,
+            "put_ms": self._put_ms,
         }
+        self._oldest_s, self._put_ms = 0.0, []
         with suppress(OSError), self._path.open("a") as report:
             report.write(json.dumps(line) + "\n")
 

@@ -1,5 +1,6 @@
 """A database server to write rows to, and the worker that writes them: both to be killed."""
 
+import signal
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
@@ -26,6 +27,8 @@ class Place:
         self._server_folder = server_folder
         self._kind = kind
         self._settings = settings
+        self.begun: list[int] = []  # the first ticks of the workers
+        self.published: list[int] = []  # the ticks after the last ones that those who ended published
         self.start_database()
         self.url = self._make_database()
 
@@ -53,21 +56,37 @@ class Place:
         return url
 
     def feed(self, *, last: int = TICKS, **options) -> "subprocess.Popen[bytes]":
-        """Start a worker where the last one is known to have come to."""
-        first = feeding.durable(self.folder)
+        """Start a worker after the last tick that another one has begun."""
+        first = feeding.progress(self.folder).begun
+        self.begun.append(first)
         return feeding.start(Feed(str(self.folder), first=first, last=last, **options), self.url)
 
-    def finish(self, **options) -> tuple[Fingerprint, Fingerprint]:
-        """Let a worker that nobody kills go on to the end; give what is there, and what a quiet run leaves."""
-        last = self.feed(**options)
-        assert last.wait(BOUND_S) == 0, self.log()
+    def kill(self, worker: "subprocess.Popen[bytes]") -> None:
+        """Kill a worker, and note what it has published."""
+        worker.kill()
+        assert worker.wait() == -signal.SIGKILL
+        self.published.append(feeding.progress(self.folder).published)
+
+    def finish(self, *, last: int = TICKS, **options) -> tuple[Fingerprint, Fingerprint]:
+        """Let a worker that nobody kills go on to the end; give what is there, and what quiet runs leave.
+
+        Those take the same ticks between the same ends, and stop in order. A tick that a worker was killed in is stored
+        as a whole or not at all; each one that was published is.
+        """
+        if not self.begun or len(self.published) == len(self.begun):
+            assert self.feed(last=last, **options).wait(BOUND_S) == 0, self.log()
+        self.published.append(last)
         assert list((self.folder / "spool").iterdir()) == []
         found = feeding.fingerprint(self.url)
+        ends = [feeding.last_stored(self.url, first) for first in self.begun]
+        for published, end in zip(self.published, ends, strict=True):
+            assert published <= end <= published + 1
         feeding.empty(self.url)
         quiet = self.folder / "quiet"
         quiet.mkdir()
-        feed = Feed(str(quiet), first=0, **({"last": TICKS} | options))
-        assert feeding.start(feed, self.url).wait(BOUND_S) == 0
+        for first, end in zip(self.begun, ends, strict=True):
+            feed = Feed(str(quiet), first=first, last=end, **options)
+            assert feeding.start(feed, self.url).wait(BOUND_S) == 0
         return found, feeding.fingerprint(self.url)
 
     def log(self) -> str:
@@ -75,9 +94,12 @@ class Place:
         return (self.folder / "feeding.log").read_text()
 
     def wait_for_ticks(self, count: int) -> None:
-        """Wait until so many more ticks are durable."""
-        begun = feeding.durable(self.folder)
-        wait_for(lambda: feeding.durable(self.folder) >= min(begun + count, TICKS), timeout_s=BOUND_S)
+        """Wait until so many more ticks are published."""
+        wanted = feeding.progress(self.folder).published + count
+        wait_for(
+            lambda: feeding.progress(self.folder).published >= min(wanted, TICKS),
+            timeout_s=BOUND_S,
+        )
 
     def close(self) -> None:
         """Stop the server."""

@@ -58,7 +58,7 @@ def test_records_wait_on_disk(disk):
     backlog = make(disk)
     put(backlog, b"a", b"b")
     waiting = backlog.waiting()
-    assert (waiting.rows, waiting.memory_rows, backlog.durable) == (2, 0, 2)
+    assert (waiting.rows, waiting.memory_rows) == (2, 0)
     assert waiting.spool_bytes > 0
     assert waiting.oldest_s is not None
     assert drain(backlog) == [b"a", b"b"]
@@ -68,8 +68,9 @@ def test_records_wait_on_disk(disk):
 
 def test_nothing_makes_no_file(disk):
     backlog = make(disk)
-    backlog.put(b"", rows=0, items=3)
-    assert (backlog.durable, disk.spool, backlog.read(1)) == (3, None, [])
+    backlog.put(b"", rows=0)
+    backlog.hold(b"")
+    assert (disk.spool, backlog.read(1)) == (None, [])
 
 
 def test_a_full_disk_makes_records_wait_in_memory_in_order(disk, caplog):
@@ -78,10 +79,10 @@ def test_a_full_disk_makes_records_wait_in_memory_in_order(disk, caplog):
     put(backlog, b"a")
     disk.is_full = True
     put(backlog, b"b", b"c")
-    assert (backlog.waiting().memory_rows, backlog.durable) == (2, 1)
+    assert backlog.waiting().memory_rows == 2
     disk.is_full = False
     put(backlog, b"d")
-    assert (backlog.waiting().memory_rows, backlog.durable) == (0, 4)
+    assert backlog.waiting().memory_rows == 0
     assert drain(backlog) == [b"a", b"b", b"c", b"d"]
     assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
     assert "takes no more rows ([Errno 28] No space left on device)" in caplog.text
@@ -92,9 +93,7 @@ def test_records_in_memory_are_written_from_there(disk):
     backlog = make(disk)
     put(backlog, b"a", b"b", b"c")
     assert backlog.read(2) == [b"a", b"b"]
-    assert backlog.durable == 0
     backlog.done()
-    assert backlog.durable == 2
     assert drain(backlog) == [b"c"]
 
 
@@ -109,15 +108,18 @@ def test_what_the_writer_has_in_hand_is_not_overtaken(disk):
     assert drain(backlog) == [b"a", b"b", b"c"]
 
 
-def test_items_without_rows_count_with_those_before_them(disk):
-    disk.is_full = True
+def test_what_may_change_is_held_once_it_can_be(disk, caplog):
     backlog = make(disk)
-    put(backlog, b"a")
-    backlog.put(b"", rows=0, items=4)
-    assert backlog.durable == 0
+    disk.is_full = True
+    for payload in (b"1", b"2"):
+        backlog.hold(payload)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
     disk.is_full = False
-    backlog.settle()
-    assert backlog.durable == 5
+    backlog.hold(b"3")
+    assert disk.spool is not None
+    assert disk.spool.held() == b"3"
+    backlog.hold(b"")
+    assert disk.spool.held() == b""
 
 
 def test_the_oldest_go_when_there_is_no_room_at_all(disk, caplog):

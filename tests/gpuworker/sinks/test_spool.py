@@ -226,6 +226,41 @@ def test_a_write_that_fails_halfway_leaves_nothing(tmp_path, monkeypatch):
     again.close()
 
 
+def test_one_payload_is_held_for_whoever_goes_on(tmp_path):
+    spool = make(tmp_path)
+    put(spool, b"a")
+    for payload in (b"first", b"the second one", b"third"):
+        spool.hold(payload)
+        assert spool.held() == payload
+    spool.close()
+    again = reopened(tmp_path)
+    assert (again.held(), drain(again)) == (b"third", [b"a"])
+    again.hold(b"fourth")  # and covers the older one of the two
+    assert again.held() == b"fourth"
+    again.hold(b"")
+    assert again.held() == b""
+    again.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@given(cut=st.integers(0, 40), flip=st.none() | st.integers(0, 35))
+def test_what_was_held_before_stays_while_the_next_is_written(cut, flip):
+    with short_folder("spoton-held-") as root:
+        spool = make(root)
+        spool.hold(b"before")
+        spool.hold(b"what a kill cuts off")
+        newest = spool.folder / f"held-{2 % 2}"
+        data = bytearray(newest.read_bytes())
+        whole = len(data)
+        if flip is not None:
+            data[flip] ^= 1
+        newest.write_bytes(data[:cut])
+        expected = b"what a kill cuts off" if cut >= whole and flip is None else b"before"
+        assert spool.held() == expected
+        spool.hold(b"")
+        spool.close()
+
+
 def test_a_disk_that_did_not_keep_is_asked_again(tmp_path, monkeypatch):
     spool = make(tmp_path)
     put(spool, b"a")

@@ -106,6 +106,9 @@ class Pipeline:
             events=self._site.events,
         )
 
+    def unsettled(self):
+        return points(8.0, self._tracks if self._site.seen else {})
+
     def finish(self):
         return points(9.0, self._tracks if self._site.seen else {})
 
@@ -122,7 +125,7 @@ def site():
 
 @pytest.fixture
 def make_worker(site, clock, monkeypatch, settings, tmp_path):
-    monkeypatch.setattr("gpuworker.sinks.rows.SPOOL_S", 0.02)
+    monkeypatch.setattr("gpuworker.sinks.rows.WRITE_S", 0.02)
     monkeypatch.setattr("gpuworker.sinks.rows.WRITE_S", 0.02)
     settings.SPOTON_SPOOL = tmp_path / "spool"
     workers = []

@@ -118,6 +118,9 @@ def run_postgres(folder: Path, **settings: str) -> Iterator[str]:
     options = {"listen_addresses": "", "unix_socket_directories": str(folder), "fsync": "off"}
     if has_timescale():
         options |= {"shared_preload_libraries": "timescaledb", "timescaledb.telemetry_level": "off"}
+        options["max_worker_processes"] = (
+            "48"  # every database has a scheduler, and all jobs may be due at once
+        )
     command: list[str | Path] = [
         binaries / "postgres",
         "-D",

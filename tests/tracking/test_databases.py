@@ -162,7 +162,7 @@ def at_once(count: int, call: Callable[[int], object]) -> list[object]:
 def fetch(query: str, *params: Any) -> list[tuple]:
     with connection.cursor() as cursor:
         cursor.execute(query, params)
-        return list(cursor.fetchall())
+        return list(cursor.fetchall()) if cursor.description else []
 
 
 def our_tables() -> set[str]:

@@ -35,7 +35,14 @@ from tracking import selectors, services
 from tracking.choices import DesiredState
 from tracking.filters import EventFilter, PersonFilter, SessionFilter, TrackFilter
 from tracking.models import Person, Track, TrackEvent, TrackingSession, TrackPoint
-from tracking.positions import Thinned, answer_of_one, points_thinned, presence_shown, presences
+from tracking.positions import (
+    Thinned,
+    answer_of_one,
+    journey_parts,
+    points_thinned,
+    presence_shown,
+    presences,
+)
 from tracking.serializers import (
     EventSerializer,
     LayoutSerializer,
@@ -215,8 +222,8 @@ class PersonViewSet(Audited, InVisiblePlaces, ReadOnlyModelViewSet):
         """Say where the person was, track by track."""
         person = self.get_object()
         wanted = _read(RangeSerializer, request)
-        points = TrackPoint.objects.filter(track__person=person)
-        return _thinned_answer(points, wanted)
+        parts = journey_parts(person=person, since=wanted["since"], until=wanted["until"])
+        return _thinned_answer(parts, wanted)
 
 
 class TrackViewSet(Audited, InVisiblePlaces, RowsAsFiles, ReadOnlyModelViewSet):
@@ -282,12 +289,13 @@ class PositionViewSet(Audited, GenericViewSet):
         wanted = _read(PlaceRangeSerializer, request)
         visible = environments_visible_to(user=cast(User, request.user))
         environment = get_object_or_404(visible, slug=wanted["environment"])
-        points = TrackPoint.objects.filter(environment=environment)
-        if "person" in wanted:
-            points = points.filter(
-                track__person__number=wanted["person"], track__person__environment=environment
-            )
-        return _thinned_answer(points, wanted)
+        since, until = wanted["since"], wanted["until"]
+        if "person" not in wanted:
+            points = TrackPoint.objects.filter(environment=environment, time__gte=since, time__lt=until)
+            return _thinned_answer([points], wanted)
+        person = Person.objects.filter(environment=environment, number=wanted["person"]).first()
+        parts = [] if person is None else journey_parts(person=person, since=since, until=until)
+        return _thinned_answer(parts, wanted)
 
 
 class LayoutView(GenericAPIView):
@@ -387,7 +395,6 @@ def _read(kind: type[serializers.Serializer], request: Request) -> dict[str, Any
     return given
 
 
-def _thinned_answer(points: QuerySet[TrackPoint], wanted: dict[str, Any]) -> Response:
-    within = points.filter(time__gte=wanted["since"], time__lt=wanted["until"])
-    thinned: Thinned = points_thinned(points=within, max_points=wanted["max_points"])
-    return Response({"seen": thinned.seen, "results": PointSerializer(thinned.points, many=True).data})
+def _thinned_answer(parts: Sequence[QuerySet[TrackPoint]], wanted: dict[str, Any]) -> Response:
+    thinned: Thinned = points_thinned(parts=parts, max_points=wanted["max_points"])
+    return Response({"seen": thinned.seen, "results": thinned.points})

@@ -8,15 +8,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Value, Window
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Value, Window
 from django.db.models.functions import Mod, RowNumber
 from rest_framework.renderers import JSONRenderer
 
 from accounts.rest.redis_pool import AWAY, redis_at
 from environments.models import Environment
 from tracking import live
-from tracking.models import TrackPoint
+from tracking.models import Person, Track, TrackPoint
 
+AT_ONCE = 100  # tracks that one query asks for
 LAST_SEEN = timedelta(seconds=2)  # before the last stored point: who was there together
 
 
@@ -129,9 +130,7 @@ def person_of(point: TrackPoint) -> dict[str, Any]:
 
 def worst_std_m(point: TrackPoint) -> float:
     """Give the square root of the larger eigenvalue of a point's covariance."""
-    mean = (point.var_x_m2 + point.var_y_m2) / 2
-    half = math.hypot((point.var_x_m2 - point.var_y_m2) / 2, point.cov_xy_m2)
-    return round(math.sqrt(max(mean + half, 0.0)), 3)
+    return _worst_std_m(point.var_x_m2, point.cov_xy_m2, point.var_y_m2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,19 +139,81 @@ class Thinned:
 
     Attributes:
         seen: how many there are.
-        points: those that are given, in order of track and time.
+        points: those that are given, in order of track and time, as PointSerializer shows them.
     """
 
     seen: int
-    points: list[TrackPoint]
+    points: list[dict[str, Any]]
 
 
-def points_thinned(*, points: QuerySet[TrackPoint], max_points: int) -> Thinned:
-    """Give every n-th point of each track, so that there are at most ``max_points``; the database does it."""
-    seen = points.order_by().count()
+def journey_parts(*, person: Person, since: datetime, until: datetime) -> list[QuerySet[TrackPoint]]:
+    """Give a person's points in a range of time, track by track, each within the time that the track lasted.
+
+    So the database looks at a few days, where asked for all tracks at once at all of the range.
+    """
+    tracks = person.tracks.filter(ended_at__gte=since, started_at__lt=until).order_by("pk")
+    return [
+        TrackPoint.objects.filter(track=pk, time__gte=max(since, begin), time__lte=end, time__lt=until)
+        for pk, begin, end in tracks.values_list("pk", "started_at", "ended_at")
+    ]
+
+
+def points_thinned(*, parts: Sequence[QuerySet[TrackPoint]], max_points: int) -> Thinned:
+    """Give every n-th point, in order of track and time, so that there are at most ``max_points``.
+
+    The database does it. Tracks lie whole in one of the parts, and those of a part after those of the parts before.
+    """
+    counted = [
+        part.order_by().annotate(part=Value(number)).values("part").annotate(count=Count("time"))
+        for number, part in enumerate(parts)
+    ]
+    counts = {row["part"]: row["count"] for joined in _joined(counted) for row in joined}
+    seen = sum(counts.values())
     step = max(math.ceil(seen / max_points), 1)
-    if step > 1:
-        place = Window(RowNumber(), order_by=[F("track_id").asc(), F("time").asc()])
-        points = points.annotate(place=place, left_over=Mod(F("place") - 1, Value(step))).filter(left_over=0)
-    with_person = points.select_related("track__person").order_by("track_id", "time")
-    return Thinned(seen, list(with_person))
+    chosen, before = [], 0
+    for number, part in enumerate(parts):
+        chosen.append(_every(part, step, before).values_list(*SHOWN))
+        before += counts[number]
+    rows = [row for joined in _joined(chosen) for row in joined.order_by("track_id", "time")]
+    tracks = Track.objects.filter(pk__in={row[1] for row in rows})
+    numbers = dict(tracks.values_list("pk", "person__number"))
+    return Thinned(seen, [_point_shown(row, numbers[row[1]]) for row in rows if row[1] in numbers])
+
+
+SHOWN = ("time", "track_id", "x_m", "y_m", "vx_mps", "vy_mps", "var_x_m2", "cov_xy_m2", "var_y_m2", "cameras")
+
+
+def _every(points: QuerySet[TrackPoint], step: int, before: int) -> QuerySet[TrackPoint]:
+    """Choose every ``step``-th, where so many lie before them."""
+    if step == 1:
+        return points.order_by()
+    place = Window(RowNumber(), order_by=[F("track_id").asc(), F("time").asc()])
+    left_over = Mod(F("place") + Value(before - 1), Value(step))
+    return points.order_by().annotate(place=place, left_over=left_over).filter(left_over=0)
+
+
+def _joined(parts: Sequence[Any]) -> list[Any]:
+    """Join queries to one, or to a few where they are very many."""
+    some = [parts[first : first + AT_ONCE] for first in range(0, len(parts), AT_ONCE)]
+    return [few[0].union(*few[1:], all=True) if len(few) > 1 else few[0] for few in some]
+
+
+def _point_shown(row: tuple[Any, ...], number: int) -> dict[str, Any]:
+    at, track, x_m, y_m, vx_mps, vy_mps, var_x_m2, cov_xy_m2, var_y_m2, cameras = row
+    return {
+        "at": at.isoformat().replace("+00:00", "Z"),
+        "person": number,
+        "track": track,
+        "x_m": x_m,
+        "y_m": y_m,
+        "vx_mps": vx_mps,
+        "vy_mps": vy_mps,
+        "std_m": _worst_std_m(var_x_m2, cov_xy_m2, var_y_m2),
+        "cameras": cameras.split(),
+    }
+
+
+def _worst_std_m(var_x_m2: float, cov_xy_m2: float, var_y_m2: float) -> float:
+    mean = (var_x_m2 + var_y_m2) / 2
+    half = math.hypot((var_x_m2 - var_y_m2) / 2, cov_xy_m2)
+    return round(math.sqrt(max(mean + half, 0.0)), 3)

@@ -1,7 +1,7 @@
 """Ninety days of history: `python -m tests.benchmarks history [--points 10000000] [--timescale] [--folder DIR]`.
 
 Fills a throw-away PostgreSQL, or TimescaleDB, with the points, boxes and events of a place with four cameras, the same ones
-every time, counts them, and times what is asked of history over random requests. With a folder the data stay there for
+every time, counts them, and times random requests for history to the REST interface. With a folder the data stay there for
 the next run.
 """
 
@@ -19,10 +19,11 @@ from uuid import UUID
 import numpy as np
 import psutil
 import psycopg
+from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 
-from analytics import selectors
+from accounts.models import Role, User
 from analytics.services import aggregates_refresh
 from environments.models import Environment
 from environments.services import camera_add, environment_create
@@ -30,11 +31,13 @@ from gpuworker.sinks.batch import Batch, DetectionRow, EventRow, PersonRow, Poin
 from gpuworker.sinks.identifiers import person_id
 from gpuworker.sinks.writing import batch_write
 from tests.benchmarks.machine import machine
-from tests.servers import postgres_database_url, run_postgres, short_folder
+from tests.roles import client_of
+from tests.servers import postgres_database_url, run_postgres, run_redis, short_folder
 from tests.tracking.test_databases import default_database
 from tracking.models import LateSpan, Person
 from tracking.services import session_start
 
+Request = tuple[str, dict[str, str]]  # address and query
 RESULT = Path(__file__).parent / "results" / "history.json"
 UNTIL = datetime(2026, 6, 1, tzinfo=UTC)
 DAYS = 90
@@ -71,6 +74,9 @@ def main() -> None:
             run_postgres(folder, fsync="on", shared_buffers="1GB", max_wal_size="8GB", work_mem="32MB")
         )
         stack.enter_context(default_database(_database(folder, kind)))
+        settings.REDIS_URL = stack.enter_context(
+            run_redis(stack.enter_context(short_folder("spoton-history-")))
+        )
         result |= _measure(kind, arguments.points)
     print(json.dumps(result, indent=2))
     results = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
@@ -230,65 +236,74 @@ def _stay(chance: np.random.Generator, *, track: int, person: int, begin: float)
 
 
 def _ask() -> dict[str, dict[str, float]]:
-    """Time the selectors over random requests; the database and its caches are warm, as in use."""
-    environment = Environment.objects.get()
-    persons = list(Person.objects.order_by("number"))
+    """Time requests to the REST interface, in this process and through all middleware; the database is warm, as in use."""
+    client = client_of(User.objects.get_or_create(username="asks", defaults={"role": Role.ADMIN})[0])
+    persons = list(Person.objects.order_by("number").values_list("pk", flat=True))
     chance = random.Random(2)
+
+    def over(since: datetime, until: datetime) -> dict[str, str]:
+        return {"environment": "plaza", "since": since.isoformat(), "until": until.isoformat()}
 
     def moment(span: timedelta) -> datetime:
         return UNTIL - timedelta(seconds=chance.uniform(span.total_seconds(), DAYS * 86_400))
 
-    def last_hour() -> object:
+    def last_hour() -> Request:
         # of the newest days, which are not compressed, at a random moment
         until = UNTIL - timedelta(seconds=chance.uniform(0, 6 * 86_400))
-        since = until - timedelta(hours=1)
-        return selectors.positions(environment=environment, since=since, until=until, max_points=2000)
+        return "positions/history", over(until - timedelta(hours=1), until)
 
-    def any_hour() -> object:
+    def any_hour() -> Request:
         since = moment(timedelta(hours=1))
-        until = since + timedelta(hours=1)
-        return selectors.positions(environment=environment, since=since, until=until, max_points=2000)
+        return "positions/history", over(since, since + timedelta(hours=1))
 
-    def journey() -> object:
-        return selectors.journey(person=chance.choice(persons), max_points=2000)
+    def journey() -> Request:
+        return f"persons/{chance.choice(persons)}/journey", over(UNTIL - timedelta(days=DAYS), UNTIL)
 
-    def heat_map() -> object:
+    def heat_map() -> Request:
         since = moment(timedelta(days=7))
-        return selectors.heat_map(environment=environment, since=since, until=since + timedelta(days=7))
+        return "analytics/heatmap", over(since, since + timedelta(days=7))
 
-    def occupancy() -> object:
+    def occupancy() -> Request:
         since = UNTIL - timedelta(days=DAYS, minutes=chance.randint(0, 600))
-        return selectors.occupancy(environment=environment, since=since, until=UNTIL, step="hour")
+        return "analytics/occupancy", over(since, UNTIL) | {"step": "hour"}
 
-    asked = {
+    requests = {
         "positions_last_hour": last_hour,
         "positions_any_hour": any_hour,
         "journey": journey,
         "heat_map_week": heat_map,
         "occupancy_90_days": occupancy,
     }
-    return {name: _timed(ask) | {"limit_ms": LIMITS_MS.get(name)} for name, ask in asked.items()}
+    return {name: _timed(client, make) | {"limit_ms": LIMITS_MS.get(name)} for name, make in requests.items()}
 
 
-def _timed(ask: Callable[[], object]) -> dict[str, Any]:
+def _timed(client: Any, make: Callable[[], Request]) -> dict[str, Any]:
+    def ask() -> Any:
+        address, query = make()
+        answer = client.get(f"/api/v1/{address}/", query)
+        if answer.status_code != 200:
+            raise SystemExit(f"{address}: {answer.status_code} {answer.content[:300]!r}")
+        return answer
+
     ask()
     [(backend,)] = _run("SELECT pg_backend_pid()")
     server, began_s = psutil.Process(backend), time.process_time()
     server_began_s = sum(server.cpu_times()[:2])
-    elapsed_ms, rows = [], []
+    elapsed_ms, answers = [], []
     for _ in range(REQUESTS):
         began = time.perf_counter()
-        answer = ask()
+        answers.append(ask())
         elapsed_ms.append(1e3 * (time.perf_counter() - began))
-        rows.append(len(answer))  # type: ignore[arg-type]
-    used_s = time.process_time() - began_s + sum(server.cpu_times()[:2]) - server_began_s
+    own_ms = 1e3 * (time.process_time() - began_s) / REQUESTS
+    server_ms = 1e3 * (sum(server.cpu_times()[:2]) - server_began_s) / REQUESTS
     p50, p95 = np.percentile(elapsed_ms, (50, 95))
     return {
         "p50_ms": round(p50, 1),
         "p95_ms": round(p95, 1),
-        # of client and server, for a machine that others use too
-        "mean_cpu_ms": round(1e3 * used_s / REQUESTS, 1),
-        "mean_rows": round(float(np.mean(rows))),
+        # for a machine that others use too
+        "mean_cpu_ms": {"web": round(own_ms, 1), "database": round(server_ms, 1)},
+        "mean_rows": round(float(np.mean([len(answer.json()["results"]) for answer in answers]))),
+        "mean_kb": round(float(np.mean([len(answer.content) for answer in answers])) / 1e3, 1),
     }
 
 

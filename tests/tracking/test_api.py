@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+import math
 import threading
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
@@ -40,7 +41,8 @@ from tests.factories import (
 from tests.roles import client_of, client_with, roles_ensure
 from tracking import live, snapshots
 from tracking.choices import DesiredState, EventKind
-from tracking.models import TrackingSession
+from tracking.models import TrackingSession, TrackPoint
+from tracking.serializers import PointSerializer
 
 pytestmark = pytest.mark.django_db
 RANGE = {"since": "2026-05-04T11:00:00Z", "until": "2026-05-04T13:00:00Z"}
@@ -340,6 +342,27 @@ def test_history_is_thinned_to_what_is_asked(viewer, track, max_points):
     assert len(x_m) <= max_points
     assert len({b - a for a, b in pairwise(x_m)}) <= 1
     assert viewer.get(f"/api/v1/persons/{track.person_id}/journey/", query).json() == answer
+
+
+@pytest.mark.parametrize("max_points", [1, 4, 11, 25, 30])
+def test_points_of_many_tracks_are_thinned_as_one_list(viewer, track, max_points, monkeypatch):
+    monkeypatch.setattr("tracking.positions.AT_ONCE", 2)
+    tracks = [track, *TrackFactory.create_batch(2, session=track.session, person=track.person)]
+    for number, one in enumerate(tracks[1:], 1):
+        begin = T0 + timedelta(minutes=10 * number)
+        for second in range(7 + number):
+            TrackPointFactory.create(track=one, time=begin + timedelta(seconds=second))
+        type(one).objects.filter(pk=one.pk).update(started_at=begin, ended_at=begin + timedelta(seconds=20))
+    stored = list(TrackPoint.objects.order_by("track_id", "time").select_related("track__person"))
+    expected = PointSerializer(stored[:: math.ceil(len(stored) / max_points)], many=True).data
+    query = RANGE | {"environment": "plaza", "max_points": max_points}
+    for address, more in (
+        (f"/api/v1/persons/{track.person_id}/journey/", {}),
+        ("/api/v1/positions/history/", {}),
+        ("/api/v1/positions/history/", {"person": 7}),
+    ):
+        answer = viewer.get(address, query | more).json()
+        assert (answer["seen"], answer["results"]) == (len(stored), [dict(row) for row in expected])
 
 
 def test_history_is_narrowed_by_time_and_person(viewer, track):

@@ -135,7 +135,9 @@ class Smoother:
     def unsettled(self) -> Points:
         """Give what :meth:`finish` would, and go on."""
         window = self._window
-        return window.select(np.arange(len(window.track))).points()  # copies: what follows corrects the window
+        return window.select(
+            np.arange(len(window.track))
+        ).points()  # copies: what follows corrects the window
 
     def finish(self) -> Points:
         """Give all points that are left, as good as they are."""

@@ -85,15 +85,16 @@ class RowsSink:
 
     def put(self, result: StepResult, frames: Sequence[Frame], *, provisional: Points | None = None) -> None:
         """Take in one tick's result; ``provisional`` are the points that later ticks may still correct."""
-        batch, points = Batch(), Batch()
+        batch, held = Batch(), Batch()
         try:
             with self._sampling:
                 self._sampler.add(result, batch)
                 rows = batch.encode()
                 if provisional is not None:
-                    self._sampler.add_points(provisional, points)
+                    self._sampler.add_present(held)
+                    self._sampler.add_provisional(provisional, held)
                     # with the tick's own rows, so that a kill between the two leaves all of the tick or nothing
-                    self._backlog.hold(msgpack.packb([rows, points.encode()]))
+                    self._backlog.hold(msgpack.packb([rows, held.encode()]))
                 self._backlog.put(rows, rows=len(batch))
         except Exception:
             logger.exception("The rows of a result are lost")
@@ -104,7 +105,12 @@ class RowsSink:
 
     def put_last(self, points: Points) -> None:
         """Take in the points that are left when no tick follows: nothing is provisional any more."""
-        self._keep(lambda batch: self._sampler.add_points(points, batch))
+
+        def add(batch: Batch) -> None:
+            self._sampler.add_present(batch)
+            self._sampler.add_points(points, batch)
+
+        self._keep(add)
         self._backlog.hold(b"")
 
     def close(self, timeout_s: float = 3.0) -> None:

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -25,8 +25,10 @@ HANDED_OVER_AFTER = timedelta(seconds=2)  # a camera that misses somebody for a 
 class _Stay:
     """What is remembered of a track while it goes on."""
 
+    number: int  # of its person
     first_at: datetime
     last_at: datetime
+    said_at: datetime | None = None  # up to when rows tell of it
 
 
 @dataclass(slots=True)
@@ -49,6 +51,7 @@ class Sampler:
         zones: Mapping[str, int],
         areas: Mapping[str, Floats] | None = None,
         detection_interval_s: float = 1.0,
+        seen_interval_s: float = 0.0,
     ) -> None:
         """Begin with nobody.
 
@@ -57,13 +60,17 @@ class Sampler:
             cameras, zones: primary keys by key.
             areas: rings of the zones that are areas by key, (k, 2) m.
             detection_interval_s: between two frames of a camera whose boxes are kept.
+            seen_interval_s: between two words on when a track and its person were seen last, but for the first, the
+                last, and those on whose track it is.
         """
         self._environment_id = environment_id
         self._session_id = session_id
         self._cameras = cameras
         self._zones = zones
         self._detection_every = timedelta(seconds=detection_interval_s)
+        self._seen_every = timedelta(seconds=seen_interval_s)
         self._stays: dict[int, _Stay] = {}
+        self._present: set[int] = set()  # tracks of the last tick
         self._persons: dict[int, tuple[datetime, datetime]] = {}  # first and last seen by number
         self._areas = dict(sorted((areas or {}).items()))
         self._entered: dict[int, int] = {}  # the area that a person entered last, by number
@@ -163,24 +170,49 @@ class Sampler:
         self._holders[number] = _Holder(cameras[0], at)
         return cameras[0] if holder is None else f"{holder.camera} {cameras[0]}"
 
+    def add_present(self, batch: Batch) -> None:
+        """Add when everybody in the last tick was seen last; ``add`` does so at intervals."""
+        for track in sorted(self._present):
+            self._say_seen(track, batch)
+
+    def add_provisional(self, points: Points, batch: Batch) -> None:
+        """Add points as they are by now, that are to come again; nothing is remembered of them."""
+        holders = {number: replace(holder) for number, holder in self._holders.items()}
+        self.add_points(points, batch)
+        self._holders = holders
+
     def _add_people(self, people: People, batch: Batch) -> None:
-        for track, number in zip(people.track.tolist(), people.person.tolist(), strict=True):
-            person = self._see_person(number, people.at, batch)
-            stay = self._stays.setdefault(track, _Stay(people.at, people.at))
-            stay.last_at = max(stay.last_at, people.at)
-            batch.tracks[track] = TrackRow(
-                id=track,
-                session_id=self._session_id,
-                person_id=person,
-                started_at=stay.first_at,
-                ended_at=stay.last_at,
+        present = dict(zip(people.track.tolist(), people.person.tolist(), strict=True))
+        for track in self._present - set(present):
+            self._say_seen(track, batch)
+        self._present = set(present)
+        for track, number in present.items():
+            stay = self._stays.setdefault(track, _Stay(number, people.at, people.at))
+            is_due = (
+                stay.said_at is None or number != stay.number or people.at - stay.said_at >= self._seen_every
             )
+            stay.number, stay.last_at = number, max(stay.last_at, people.at)
+            first, last = self._persons.get(number, (people.at, people.at))
+            self._persons[number] = first, max(last, people.at)
+            if is_due:
+                stay.said_at = stay.last_at
+                self._say_seen(track, batch)
         for track in [t for t, stay in self._stays.items() if people.at - stay.last_at > FORGET_AFTER]:
             del self._stays[track]
         for number in [n for n, (_, last) in self._persons.items() if people.at - last > FORGET_AFTER]:
             del self._persons[number]
             self._entered.pop(number, None)
             self._holders.pop(number, None)
+
+    def _say_seen(self, track: int, batch: Batch) -> None:
+        stay = self._stays[track]
+        batch.tracks[track] = TrackRow(
+            id=track,
+            session_id=self._session_id,
+            person_id=self._see_person(stay.number, stay.last_at, batch),
+            started_at=stay.first_at,
+            ended_at=stay.last_at,
+        )
 
     def _see_person(self, number: int, at: datetime, batch: Batch) -> UUID:
         identifier = person_id(environment_id=self._environment_id, number=number)

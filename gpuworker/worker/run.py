@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 # how many newcomers a database that is away is outlived by; what is left over goes back at the end
 PERSON_BLOCK = 200
 TRACK_BLOCK = 2000
+SEEN_S = 1.0  # between two words to the database on when somebody was seen last; what is held on disk says it each tick
 LETTING_GO_S = 1.5  # of all cameras; a read that hangs longer is left behind
 
 
@@ -251,4 +252,5 @@ def _sampler(session: TrackingSession, cameras: list[Camera], zones: tuple[Zone,
         zones=dict(session.environment.zones.values_list("key", "pk")),
         areas={zone.zone_id: zone.points_m for zone in zones if zone.kind == "polygon"},
         detection_interval_s=settings.SPOTON_DETECTION_INTERVAL_S,
+        seen_interval_s=SEEN_S,
     )

@@ -28,6 +28,7 @@ from gpuworker.pipeline.values import Detections, Event, People, Sighting, StepR
 from gpuworker.sinks.rows import RowsSink
 from gpuworker.sinks.sampler import Sampler
 from gpuworker.worker.garbage import garbage_search_shorten
+from gpuworker.worker.run import SEEN_S
 from tests.gpuworker.made import at
 from tracking.services import session_start
 
@@ -202,6 +203,7 @@ def run(feed: Feed) -> None:
         cameras={"c1": 1, "c2": 2},
         zones={},
         detection_interval_s=0.0,
+        seen_interval_s=SEEN_S,
     )
     smoother = Smoother(SmoothingSettings(lag_s=feed.lag_s, interval_s=feed.interval_s), ACCELERATION_PSD)
     sink = RowsSink(sampler, folder=folder / "spool", max_bytes=feed.max_bytes, name="plaza")

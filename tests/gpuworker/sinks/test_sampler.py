@@ -64,6 +64,26 @@ def test_sampler_gives_one_row_a_person_and_track_from_first_to_last():
     assert set(batch.persons) == {person_id(environment_id=4, number=n) for n in (3, 5)}
 
 
+def test_sampler_says_at_intervals_when_tracks_were_seen_and_at_once_what_is_new():
+    sampler = make_sampler(seen_interval_s=1.0)
+
+    def said(seconds: float, tracks: dict[int, int]) -> dict[int, float]:
+        batch = batch_of(sampler, result(seconds, tracks))
+        assert {row.person_id for row in batch.tracks.values()} == set(batch.persons)
+        return {t.id: (t.ended_at - at(0)).total_seconds() for t in batch.tracks.values()}
+
+    assert said(0.0, {7: 3}) == {7: 0.0}
+    assert said(0.5, {7: 3, 8: 4}) == {8: 0.5}
+    assert said(0.9, {7: 3, 8: 3}) == {8: 0.9}  # whose it is has changed
+    assert said(1.0, {7: 3, 8: 3}) == {7: 1.0}
+    assert said(1.2, {8: 3}) == {7: 1.0}  # gone: seen last in the tick before
+    batch = Batch()
+    sampler.add_present(batch)
+    assert [(t.id, t.ended_at) for t in batch.tracks.values()] == [(8, at(1.2))]
+    assert [p.last_seen_at for p in batch.persons.values()] == [at(1.2)]
+    assert said(1.3, {}) == {8: 1.2}
+
+
 def test_sampler_keeps_detections_of_a_frame_each_interval_and_camera():
     sampler = make_sampler(cameras={"c1": 11, "c2": 12}, detection_interval_s=1.0)
     ticks = [

@@ -148,6 +148,15 @@ TEMPLATES = [
 # --- database -----------------------------------------------------------------------------------
 
 
+POSTGRES_OPTIONS = {
+    # a server that is gone without a word is noticed within seconds, not after a quarter of an hour
+    "connect_timeout": 5,
+    "tcp_user_timeout": 20_000,
+    # many short questions: to compile one, or to start workers for it, takes longer than to answer it
+    "options": "-c jit=off -c max_parallel_workers_per_gather=0",
+}
+
+
 def _database() -> dict[str, Any]:
     schemes = ("sqlite", "postgres", "postgresql", "timescale")
     url = env.str("DATABASE_URL", f"sqlite:///{DATA_DIR / 'spoton.sqlite3'}")
@@ -170,8 +179,7 @@ def _database() -> dict[str, Any]:
         }
     else:
         config.setdefault("CONN_HEALTH_CHECKS", True)
-        # a server that is gone without a word is noticed within seconds, not after a quarter of an hour
-        config["OPTIONS"] = {"connect_timeout": 5, "tcp_user_timeout": 20_000} | config.get("OPTIONS", {})
+        config["OPTIONS"] = POSTGRES_OPTIONS | config.get("OPTIONS", {})
     config["CONN_MAX_AGE"] = 60  # s; the threads that answer requests last, see spoton/http.py
     return config
 

@@ -68,6 +68,8 @@ def default_database(url: str) -> Iterator[None]:
     config = dict(dj_database_url.parse(url))
     if url.startswith("sqlite"):
         config["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 20}
+    else:
+        config["OPTIONS"] = settings.POSTGRES_OPTIONS
     before, config_before = connections[DEFAULT_DB_ALIAS], connections.settings[DEFAULT_DB_ALIAS]
     complete = connections.configure_settings({DEFAULT_DB_ALIAS: config})[DEFAULT_DB_ALIAS]
     connections.settings[DEFAULT_DB_ALIAS] = complete

@@ -5,11 +5,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Value, Window
-from django.db.models.functions import Mod, RowNumber
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, TextField, Value, Window
+from django.db.models.functions import Cast, Mod, RowNumber
 from rest_framework.renderers import JSONRenderer
 
 from accounts.rest.redis_pool import AWAY, redis_at
@@ -172,15 +173,18 @@ def points_thinned(*, parts: Sequence[QuerySet[TrackPoint]], max_points: int) ->
     step = max(math.ceil(seen / max_points), 1)
     chosen, before = [], 0
     for number, part in enumerate(parts):
-        chosen.append(_every(part, step, before).values_list(*SHOWN))
+        chosen.append(_every(part, step, before).values_list(*SHOWN, AT))
         before += counts[number]
-    rows = [row for joined in _joined(chosen) for row in joined.order_by("track_id", "time")]
-    tracks = Track.objects.filter(pk__in={row[1] for row in rows})
+    rows = [row for joined in _joined(chosen) for row in joined]
+    rows.sort(key=itemgetter(0, -1))  # by track and time, whose texts are in its order
+    tracks = Track.objects.filter(pk__in={row[0] for row in rows})
     numbers = dict(tracks.values_list("pk", "person__number"))
-    return Thinned(seen, [_point_shown(row, numbers[row[1]]) for row in rows if row[1] in numbers])
+    return Thinned(seen, [_point_shown(row, numbers[row[0]]) for row in rows if row[0] in numbers])
 
 
-SHOWN = ("time", "track_id", "x_m", "y_m", "vx_mps", "vy_mps", "var_x_m2", "cov_xy_m2", "var_y_m2", "cameras")
+SHOWN = ("track_id", "x_m", "y_m", "vx_mps", "vy_mps", "var_x_m2", "cov_xy_m2", "var_y_m2", "cameras")
+# as text: to make an object of each time, and a text again, takes a quarter of the answer
+AT = Cast("time", TextField())
 
 
 def _every(points: QuerySet[TrackPoint], step: int, before: int) -> QuerySet[TrackPoint]:
@@ -199,9 +203,9 @@ def _joined(parts: Sequence[Any]) -> list[Any]:
 
 
 def _point_shown(row: tuple[Any, ...], number: int) -> dict[str, Any]:
-    at, track, x_m, y_m, vx_mps, vy_mps, var_x_m2, cov_xy_m2, var_y_m2, cameras = row
+    track, x_m, y_m, vx_mps, vy_mps, var_x_m2, cov_xy_m2, var_y_m2, cameras, at = row
     return {
-        "at": at.isoformat().replace("+00:00", "Z"),
+        "at": _at_shown(at),
         "person": number,
         "track": track,
         "x_m": x_m,
@@ -211,6 +215,15 @@ def _point_shown(row: tuple[Any, ...], number: int) -> dict[str, Any]:
         "std_m": _worst_std_m(var_x_m2, cov_xy_m2, var_y_m2),
         "cameras": cameras.split(),
     }
+
+
+def _at_shown(text: str) -> str:
+    """Write an instant as every answer does; databases give UTC, with an offset or without, and fractions cut short."""
+    date, _, time = text.removesuffix("+00").partition(" ")
+    seconds, _, fraction = time.partition(".")
+    if fraction.strip("0"):
+        seconds = f"{seconds}.{fraction:0<6}"
+    return f"{date}T{seconds}Z"
 
 
 def _worst_std_m(var_x_m2: float, cov_xy_m2: float, var_y_m2: float) -> float:

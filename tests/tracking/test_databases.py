@@ -37,6 +37,7 @@ from tests.factories import (
 )
 from tests.roles import client_with, roles_ensure
 from tracking.models import Detection, TrackEvent, TrackingSession, TrackPoint
+from tracking.positions import points_thinned
 from tracking.services import history_expire, numbers_reserve, session_claim
 
 OURS = ("analytics", "tracking", "environments", "accounts")
@@ -280,6 +281,18 @@ def test_rows_are_read_as_they_were_written(server):
         event.time,
         {"speed_mps": 1.5},
     )
+
+
+def test_times_of_points_are_shown_in_order_as_they_were_written(server):
+    track = TrackFactory()
+    after_s = (1.000001, 0.25, 1.0, 0.0, 0.1, 86_400.5, 2.0)
+    for seconds in after_s:
+        TrackPointFactory(track=track, time=T0 + timedelta(seconds=seconds))
+    shown = points_thinned(parts=[TrackPoint.objects.all()], max_points=100)
+    expected = [T0 + timedelta(seconds=seconds) for seconds in sorted(after_s)]
+    assert [point["at"] for point in shown.points] == [
+        at.isoformat().replace("+00:00", "Z") for at in expected
+    ]
 
 
 def test_rows_written_again_are_there_once(server):

@@ -41,7 +41,7 @@ TABLES = {
     "tracking_person": "id, environment_id, number, first_seen_at, last_seen_at",
     "tracking_track": "id, session_id, person_id, started_at, ended_at",
     # not which camera took over: a worker that begins anew does not know which one had somebody
-    "tracking_trackpoint": "time, environment_id, track_id, x_m, y_m, vx_mps, vy_mps, var_x_m2, cov_xy_m2, var_y_m2, cameras, zones",
+    "tracking_trackpoint": "time, environment_id, track_id, x_m, y_m, vx_mps, vy_mps, var_x_m2, cov_xy_m2, var_y_m2, cameras, zones, handover",
     "tracking_detection": "time, camera_id, ordinal, track_id, left_px, top_px, right_px, bottom_px, confidence",
     "tracking_trackevent": "id, time, environment_id, kind, person_id, track_id, zone_id, previous_zone_id, camera_id, x_m, y_m, payload",
 }

@@ -197,3 +197,13 @@ def test_stay_after_a_long_absence_begins_anew():
         there = {7: 3} if seconds < 50 else {8: 4} if seconds == 100.0 else {9: 3}
         sampler.add(result(seconds, there), batch)
     assert [(p.track_id, p.handover) for p in batch.points] == [(7, "c1"), (7, ""), (8, "c1"), (9, "c1")]
+
+
+def test_sampler_remembers_nothing_of_points_that_are_to_come_again():
+    sampler, held = make_sampler(), Batch()
+    sampler.add_provisional(points(0.0, {7: 3}), held)
+    sampler.add_provisional(points(0.0, {7: 3}), held)
+    batch = Batch()
+    sampler.add_points(points(0.0, {7: 3}), batch)
+    assert [point.handover for point in held.points] == ["c1", "c1"]
+    assert batch.points[0] == held.points[0]

@@ -16,7 +16,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from gpuworker.pipeline.intervals import meeting
-from gpuworker.pipeline.observation import BOTTOM, FEET_HIDDEN, MID, TOP, TOP_CUT, WHOLE, Measured
+from gpuworker.pipeline.observation import BOTTOM, FEET_HIDDEN, HYPOTHESES, MID, TOP, WHOLE, Measured
 from gpuworker.pipeline.settings import TrackerSettings
 from gpuworker.pipeline.views import NOWHERE_PX
 
@@ -42,7 +42,7 @@ class Pairs:
         box: (p,) index of the box among those of all frames.
         track: (p,) index of the track.
         z, valid: (p, 3) of the box.
-        constant: (p, 3) what speaks for each hypothesis whatever is predicted, nats: prior and density of boxes of
+        constant: (p, 2) what speaks for each hypothesis whatever is predicted, nats: prior and density of boxes of
             nobody known; -inf where a box cannot be a view of a person under it.
     """
 
@@ -88,7 +88,7 @@ def near(
         measured: boxes of f frames.
         predicted, spread: (f, t, 3) and (f, t, 3, 3) of the box that each track should give.
         size_px: (f, t) height of each track's person in the picture.
-        log_prior: (f, t, 3) of the hypotheses.
+        log_prior: (f, t, 2) of the hypotheses.
         picture_px: (f, 2) width and height.
     """
     frames, tracks = size_px.shape
@@ -113,7 +113,7 @@ def near(
     box, place = box[order], place[order]
     z, valid, size = measured.z[box], measured.valid[box], size_px.ravel()[place]
     width, height = np.log(picture_px[measured.frame[box]]).T
-    constant = log_prior.reshape(-1, 3)[place]
+    constant = log_prior.reshape(-1, len(HYPOTHESES))[place]
     middle_only = valid[:, MID] * (width - LOG_2PI / 2) - np.log(settings.clutter_per_frame)
     side = height - LOG_2PI / 2
     bottom, top = valid[:, BOTTOM], valid[:, TOP]
@@ -123,7 +123,6 @@ def near(
     constant[:, WHOLE] += both
     constant[~(bottom | top), WHOLE] = -np.inf
     constant[~(top & tall), FEET_HIDDEN] = -np.inf
-    constant[~(bottom & tall), TOP_CUT] = -np.inf
     return Pairs(measured.frame[box], box, place % max(tracks, 1), z, valid, constant)
 
 
@@ -138,34 +137,28 @@ def fit(pairs: Pairs, predicted: Floats, spread: Floats, settings: TrackerSettin
     Returns:
         Best log likelihood ratio over the hypotheses, (p,), -inf outside the gate; and which one it was, (p,).
     """
-    middle, bottom, _ = pairs.known
+    middle, bottom, top = pairs.known
     r0, r1, r2 = (pairs.z - predicted).T
-    # the Cholesky factors of what is measured, one component after the other: middle, bottom, top
-    d0, s1, s2 = spread[:, 0, 0], spread[:, 1, 1], spread[:, 2, 2]
+    # the Cholesky factors of what is measured, one component after the other: middle, top, bottom
+    s01, s02 = spread[:, 0, 1], spread[:, 0, 2]
+    d0, s1 = spread[:, 0, 0], spread[:, 1, 1]
     half = middle / d0
-    k1, k2 = half * spread[:, 0, 1], half * spread[:, 0, 2]
-    d1, d2 = s1 - k1 * spread[:, 0, 1], s2 - k2 * spread[:, 0, 2]  # given the middle
-    cross = spread[:, 1, 2] - k2 * spread[:, 0, 1]
-    k12 = bottom * cross / d1
-    d12 = d2 - k12 * cross  # of the top, given the middle and the bottom
-    e1, e2 = r1 - k1 * r0, r2 - k2 * r0
-    e12 = e2 - k12 * e1
-    away0, away1, away2, away12 = half * r0 * r0, e1 * e1 / d1, e2 * e2 / d2, e12 * e12 / d12
-    log0, log1, log2, log12 = np.log([d0, d1, d2, d12])
-    top = pairs.known[TOP]
-    distance2 = np.empty((len(pairs), 3))
-    distance2[:, WHOLE] = away0 + bottom * away1 + top * away12
-    distance2[:, FEET_HIDDEN], distance2[:, TOP_CUT] = away0 + away2, away0 + away1
-    volume = np.empty((len(pairs), 3))
-    volume[:, WHOLE] = bottom * log1 + top * log12
-    volume[:, FEET_HIDDEN], volume[:, TOP_CUT] = log2, log1
-    volume += (middle * log0)[:, None]
-    score = pairs.constant - 0.5 * (distance2 + volume)
-    score[distance2 > settings.gate_chi2] = -np.inf
+    k1, k2 = half * s01, half * s02
+    d2, e2 = spread[:, 2, 2] - k2 * s02, r2 - k2 * r0  # of the top, given the middle
+    cross = spread[:, 1, 2] - k2 * s01
+    k12 = top * cross / d2
+    d1 = s1 - k1 * s01 - k12 * cross  # of the bottom, given the middle and the top
+    e1 = r1 - k1 * r0 - k12 * e2
+    log0, log1, log2 = np.log([d0, d1, d2])
+    hidden2, volume = half * r0 * r0 + e2 * e2 / d2, middle * log0
+    whole2 = half * r0 * r0 + top * (e2 * e2 / d2) + bottom * (e1 * e1 / d1)
+    gate, constant = settings.gate_chi2, pairs.constant
+    whole = constant[:, WHOLE] - 0.5 * (whole2 + volume + top * log2 + bottom * log1)
+    whole[whole2 > gate] = -np.inf
+    hidden = constant[:, FEET_HIDDEN] - 0.5 * (hidden2 + volume + log2)
     # a hidden edge lies inside the person
-    score[r1 >= UNCERTAIN_SIDE * np.sqrt(s1), FEET_HIDDEN] = -np.inf
-    score[r2 <= -UNCERTAIN_SIDE * np.sqrt(s2), TOP_CUT] = -np.inf
-    return score.max(axis=1), score.argmax(axis=1)
+    hidden[(hidden2 > gate) | (r1 >= UNCERTAIN_SIDE * np.sqrt(s1))] = -np.inf
+    return np.maximum(whole, hidden), np.where(hidden > whole, FEET_HIDDEN, WHOLE)
 
 
 def clutter_volume(

@@ -192,7 +192,7 @@ def pair(left: Leftover, seeds: Seeds, settings: TrackerSettings) -> Pairs:
     best = np.full(len(i), -np.inf)
     used = np.zeros((len(i), 3), dtype=bool)
     priors = (0.0, -2.0 * FEET_HIDDEN_PENALTY)
-    for hypothesis, log_prior in zip(HYPOTHESES[:2], priors, strict=True):
+    for hypothesis, log_prior in zip(HYPOTHESES, priors, strict=True):
         valid = left.valid[j] & hypothesis
         ratio = log_prior + _log_ratio(residual, spread, valid, seen, left.picture_px[j], settings)
         better = ratio > best

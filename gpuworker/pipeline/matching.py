@@ -31,7 +31,7 @@ class Scene:
         mean, covariance: (t, 5) and (t, 5, 5) of the tracks, predicted to the tick.
         seen: (f, t) what the tracks look like at ``mean``.
         log_odds: (f, t) log odds that the person exists and is detected in the frame.
-        log_prior: (f, t, 3) of the hypotheses.
+        log_prior: (f, t, 2) of the hypotheses.
     """
 
     views: Views

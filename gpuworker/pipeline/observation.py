@@ -18,9 +18,9 @@ Bools = NDArray[np.bool_]
 
 MID, BOTTOM, TOP = 0, 1, 2
 
-WHOLE, FEET_HIDDEN, TOP_CUT = 0, 1, 2
-HYPOTHESES: Bools = np.array([[True, True, True], [True, False, True], [True, True, False]])
-"""(3, 3): which components of (u_mid, v_bottom, v_top) a box measures under each hypothesis."""
+WHOLE, FEET_HIDDEN = 0, 1
+HYPOTHESES: Bools = np.array([[True, True, True], [True, False, True]])
+"""(2, 3): which components of (u_mid, v_bottom, v_top) a box measures under each hypothesis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +116,9 @@ def confidence_evidence(confidence: NDArray, settings: TrackerSettings) -> Float
 
 
 def hypothesis_priors(feet_visible: Floats, settings: TrackerSettings) -> Floats:
-    """Give log probabilities (..., 3) of whole, feet hidden and top cut by the visible lower fifth (...)."""
+    """Give log probabilities (..., 2) of whole and feet hidden by the visible lower fifth (...)."""
     s = settings
     feet = s.feet_hidden_base + (s.feet_hidden_occluded - s.feet_hidden_base) * (1 - feet_visible)
     prior = np.empty((*feet.shape, len(HYPOTHESES)))
-    prior[..., WHOLE], prior[..., FEET_HIDDEN], prior[..., TOP_CUT] = (
-        1 - feet - s.top_cut_base,
-        feet,
-        s.top_cut_base,
-    )
+    prior[..., WHOLE], prior[..., FEET_HIDDEN] = 1 - feet, feet
     return np.log(prior)

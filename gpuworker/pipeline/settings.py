@@ -16,7 +16,7 @@ class TrackerSettings:
         pixel_noise_px: of any edge of a box.
         floor_noise_m: the foot is not under the middle of the body.
         edge_px: a box that ends this close to the edge of the picture is cut there.
-        feet_hidden_base, top_cut_base: probability with everything in view.
+        feet_hidden_base: probability with everything in view.
         feet_hidden_occluded: probability when others cover the lower fifth of the person.
     Association:
         gate_chi2: 99.9 % of three degrees of freedom.
@@ -61,7 +61,6 @@ class TrackerSettings:
     floor_noise_m: float = 0.12
     edge_px: float = 3.0
     feet_hidden_base: float = 0.05
-    top_cut_base: float = 0.03
     feet_hidden_occluded: float = 0.8
 
     gate_chi2: float = 16.0

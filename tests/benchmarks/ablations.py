@@ -113,7 +113,6 @@ PARTS = (
         of("tracker", feet_hidden_base=NEVER, feet_hidden_occluded=NEVER),
         lambda: patch.object(births, "FEET_HIDDEN_PENALTY", UNBOUNDED),
     ),
-    Part("hypothesis: top cut", of("tracker", top_cut_base=NEVER)),
     Part("who hides whom", without=lambda: patch.object(visibility, "IN_FRONT_M", UNBOUNDED)),
     Part(
         "learned chance of detection", without=lambda: patch.object(Detectability, "learn", lambda *_: None)

@@ -13,7 +13,6 @@ from gpuworker.pipeline.association import assign, clutter_volume, fit, near
 from gpuworker.pipeline.observation import (
     FEET_HIDDEN,
     HYPOTHESES,
-    TOP_CUT,
     WHOLE,
     Measured,
     hypothesis_priors,
@@ -51,7 +50,7 @@ def test_fit_of_the_predicted_box_is_the_density_by_hand():
     evidence, hypothesis = compare((300, 400, 200))
     volume = np.log(1280 * 720 * 200 / SETTINGS.clutter_per_frame)
     density = -1.5 * np.log(2 * np.pi) - 0.5 * np.log(64 * 49 * 49)
-    prior = np.log(1 - SETTINGS.feet_hidden_base - SETTINGS.top_cut_base)
+    prior = np.log(1 - SETTINGS.feet_hidden_base)
     assert evidence[0] == pytest.approx(volume + density + prior)
     assert hypothesis[0] == WHOLE
 
@@ -60,10 +59,6 @@ def test_fit_of_a_box_that_ends_at_the_hips_has_hidden_feet():
     evidence, hypothesis = compare((300, 310, 200))
     assert hypothesis[0] == FEET_HIDDEN
     assert evidence[0] > 0
-
-
-def test_fit_of_a_box_that_begins_at_the_chest_has_its_top_cut():
-    assert compare((300, 400, 260))[1][0] == TOP_CUT
 
 
 def test_fit_of_a_box_whose_feet_stand_lower_is_nobody():
@@ -103,9 +98,7 @@ def test_fit_agrees_with_densities_of_what_is_measured(valid, off):
         some = np.flatnonzero(used)
         if not used[1:].any() or (hypothesis and (used[1:] != HYPOTHESES[hypothesis][1:]).any()):
             continue
-        if (hypothesis == FEET_HIDDEN and off[1] >= 2.5 * spread[1]) or (
-            hypothesis == TOP_CUT and off[2] <= -2.5 * spread[2]
-        ):
+        if hypothesis == FEET_HIDDEN and off[1] >= 2.5 * spread[1]:
             continue
         part, away = covariance[np.ix_(some, some)], np.array(off, dtype=float)[some]
         if away @ np.linalg.solve(part, away) > SETTINGS.gate_chi2:
@@ -129,7 +122,7 @@ def test_near_pairs_boxes_with_tracks_of_their_frame_only():
         predicted,
         np.tile(COVARIANCE, (2, 2, 1, 1)),
         np.full((2, 2), 200.0),
-        np.zeros((2, 2, 3)),
+        np.zeros((2, 2, 2)),
         np.tile(PICTURE, (2, 1)),
         SETTINGS,
     )
@@ -147,7 +140,7 @@ def test_near_of_no_boxes_or_no_tracks_is_nobody(boxes, tracks):
         np.zeros((1, tracks, 3)),
         np.zeros((1, tracks, 3, 3)),
         np.ones((1, tracks)),
-        np.zeros((1, tracks, 3)),
+        np.zeros((1, tracks, 2)),
         PICTURE,
         SETTINGS,
     )

@@ -78,14 +78,6 @@ def leftover(views: Views, camera: Ints, dt_s: Floats, measured: Measured, owner
     )
 
 
-def best_chance(left: Leftover, settings: TrackerSettings) -> float:
-    """Give log odds that no new person shown by leftover boxes, at least one, can exceed."""
-    s = settings
-    others = len(set(left.frame.tolist())) - 1
-    nobody_near = float(np.log1p(CROWDING_FLOOR))
-    return float(left.evidence.max()) + s.birth_logit + nobody_near + others * s.hit_limit
-
-
 @dataclass(frozen=True, slots=True)
 class Seeds:
     """For each leftover box the person it would show.
@@ -121,6 +113,20 @@ def seed(left: Leftover, settings: TrackerSettings) -> Seeds:
         use_hidden = np.isfinite(hidden) & (~np.isfinite(whole) | (whole > hidden + unlikely))
     pick = np.arange(n) + n * use_hidden
     return Seeds(mean=mean[pick], covariance=covariance[pick], valid=valid[pick], misfit=misfit[pick])
+
+
+def best_chance(alone_logit: Floats, left: Leftover, settings: TrackerSettings) -> float:
+    """Give log odds that no new person can exceed whom leftover boxes, at least one, give alone (n,)."""
+    others = len(set(left.frame.tolist())) - 1
+    return float(alone_logit.max()) + others * (settings.hit_limit + TIE * settings.gate_chi2)
+
+
+def chances(left: Leftover, seeds: Seeds, others_m: Floats, settings: TrackerSettings) -> Floats:
+    """Give log odds (n,) of a new person by each leftover box alone, beside others (m, 2); -inf where there is no place."""
+    s = settings
+    shape = np.maximum(-0.5 * np.maximum(seeds.misfit - 1.0, 0.0), -s.shape_limit)
+    logit = s.birth_logit + crowding(seeds.mean[:, :2], others_m, s) + left.evidence + shape
+    return np.where(np.isfinite(seeds.mean).all(axis=1), logit, -np.inf)
 
 
 def _fit_alone(left: Leftover, valid: Bools, settings: TrackerSettings) -> tuple[Floats, Floats, Floats]:
@@ -248,20 +254,19 @@ class Births:
 
 
 def gather(
-    left: Leftover, seeds: Seeds, pairs: Pairs, prior_logit: Floats, misses: Floats, settings: TrackerSettings
+    left: Leftover, seeds: Seeds, pairs: Pairs, alone_logit: Floats, misses: Floats, settings: TrackerSettings
 ) -> Births:
     """Gather leftover boxes into new people, the surest first, one box a frame for each.
 
     Args:
-        prior_logit: (n,) odds of a new person at each seed before its evidence; -inf for no seed.
+        alone_logit: (n,) odds of a new person by each box alone, as of ``chances``.
         misses: (n, f) what a frame without a box of that person says, nats, not positive.
     """
     sure = left.evidence[pairs.box]
     # a doubtful box speaks less, a sure one never more than the limit
     gain = np.minimum(pairs.evidence + np.maximum(sure, 0.0), settings.hit_limit) + np.minimum(sure, 0.0)
     gain += TIE * (pairs.evidence + sure)
-    shape = np.maximum(-0.5 * np.maximum(seeds.misfit - 1.0, 0.0), -settings.shape_limit)
-    alone = prior_logit + left.evidence + shape + misses.sum(axis=1)
+    alone = alone_logit + misses.sum(axis=1)
     alone -= misses[np.arange(len(left)), left.frame] + TIE * seeds.misfit
     choice = _Choice(
         left, seeds, pairs, gain, gain - misses[pairs.seed, left.frame[pairs.box]], alone, settings

@@ -76,7 +76,7 @@ class _Found:
 
     Attributes:
         frame, track, box: (m,) indices.
-        evidence: (m,) what the place says, nats.
+        evidence: (m,) what place and look say, nats.
         used: (m, 3) components that count under the likeliest hypothesis.
     """
 
@@ -111,7 +111,7 @@ def associate(scene: Scene, settings: TrackerSettings) -> Match:
     shape = scene.log_odds.shape
     box, evidence, confidence = np.full(shape, -1, dtype=np.int64), np.zeros(shape), np.zeros(shape)
     box[final.frame, final.track] = final.box
-    evidence[final.frame, final.track] = final.evidence + scene.alike(final.box, final.track)
+    evidence[final.frame, final.track] = final.evidence
     confidence[final.frame, final.track] = scene.measured.evidence[final.box]
     return Match(
         box=box,
@@ -145,12 +145,19 @@ class _Pairing:
         spread = kalman.through(s.jacobian, scene.covariance) + s.noise
         self._pairs = near(scene.measured, s.z, spread, s.size_px, scene.log_prior, picture_px, settings)
         box, frame, track = self._pairs.box, self._pairs.frame, self._pairs.track
-        self._said = scene.measured.evidence[box] + scene.log_odds[frame, track] + scene.alike(box, track)
+        self._alike = scene.alike(box, track)
+        self._said = scene.measured.evidence[box] + scene.log_odds[frame, track] + self._alike
         runs = _runs(frame, len(cameras))
-        self._frames = [(self._pairs.part(run), self._said[run]) for run in runs]
+        self._frames = [(self._pairs.part(run), self._said[run], self._alike[run]) for run in runs]
 
-    def _decide(self, pairs: Pairs, said: Floats, predicted: Floats, spread: Floats) -> _Found:
-        """Match pairs (p,) by the boxes that their tracks should give, (p, 3) and (p, 3, 3)."""
+    def _decide(self, pairs: Pairs, said: Floats, alike: Floats, predicted: Floats, spread: Floats) -> _Found:
+        """Match pairs by the boxes that their tracks should give.
+
+        Args:
+            pairs: p of them.
+            said, alike: (p,) what speaks for each pair whatever its place, nats, and what of that their looks say.
+            predicted, spread: (p, 3) and (p, 3, 3).
+        """
         evidence, hypothesis = fit(pairs, predicted, spread, self._settings)
         tracks = max(len(self.shift), 1)
         chosen = assign(evidence + said, pairs.box, pairs.frame * tracks + pairs.track)
@@ -158,14 +165,14 @@ class _Pairing:
             frame=pairs.frame[chosen],
             track=pairs.track[chosen],
             box=pairs.box[chosen],
-            evidence=evidence[chosen],
+            evidence=(evidence + alike)[chosen],
             used=pairs.valid[chosen] & HYPOTHESES[hypothesis[chosen]],
         )
 
     def one_by_one(self, found: Sequence[_Found]) -> list[_Found]:
         """Match each frame anew, what was found in it before taken out, and what is found taken in."""
         out = []
-        for f, (pairs, said) in enumerate(self._frames):
+        for f, (pairs, said, alike) in enumerate(self._frames):
             if len(pairs) == 0:
                 out.append(NOTHING)
                 continue
@@ -173,7 +180,7 @@ class _Pairing:
             jacobian, track = self.seen.jacobian[f], pairs.track
             predicted = self._z[f] + (jacobian @ self.shift[..., None])[..., 0]
             spread = kalman.through(jacobian, self.covariance) + self.seen.noise[f]
-            out.append(self._decide(pairs, said, predicted[track], spread[track]))
+            out.append(self._decide(pairs, said, alike, predicted[track], spread[track]))
             self._take(out[-1], 1.0)
         return out
 
@@ -212,7 +219,8 @@ class _Pairing:
         """Match all frames anew, each against what the others show; give the boxes that those say too."""
         predicted, spread = self._outside(found)
         where = self._pairs.frame, self._pairs.track
-        return self._decide(self._pairs, self._said, predicted[where], spread[where]), predicted, spread
+        found_now = self._decide(self._pairs, self._said, self._alike, predicted[where], spread[where])
+        return found_now, predicted, spread
 
     def _outside(self, found: Sequence[_Found]) -> tuple[Floats, Floats]:
         """Give the boxes (f, t, 3) and (f, t, 3, 3) that the prediction and all other frames say."""

@@ -326,17 +326,18 @@ class FloorTracker:
         """Begin tracks of people whom only unexplained boxes show."""
         s, t, views = self._settings, self._tracks, self._views
         left = births.leftover(views, tick.camera, tick.dt_s, tick.measured, owner)
-        if len(left) == 0 or births.best_chance(left, s) < s.birth_drop_logit:
+        if len(left) == 0:
             return
         seeds = births.seed(left, s)
+        alone = births.chances(left, seeds, t.mean[:, :2], s)
+        if births.best_chance(alone, left, s) < s.birth_drop_logit:
+            return
         seen = look_at(views, tick.camera, tick.dt_s, np.nan_to_num(seeds.mean), s)
         shares = visibility(seen, match.seen, t.logit > 0, views.picture[tick.camera])
         new = np.zeros(shares.body.shape, dtype=bool)
         detection = self._detectability.probability(tick.camera, shares, new)
         misses = np.maximum(np.log1p(-detection), -s.birth_miss_limit).T
-        prior = s.birth_logit + births.crowding(seeds.mean[:, :2], t.mean[:, :2], s)
-        prior = np.where(np.isfinite(seeds.mean).all(axis=1), prior, -np.inf)
-        new_people = births.gather(left, seeds, births.pair(left, seeds, s), prior, misses, s)
+        new_people = births.gather(left, seeds, births.pair(left, seeds, s), alone, misses, s)
         count, d = len(new_people.mean), t.look.shape[1]
         if count == 0:
             return

@@ -24,8 +24,8 @@ def collect(people, *, confidence=0.9, cameras=("c1", "c2", "c3"), change=None):
 def gather(left, misses=None):
     seeds = births.seed(left, SETTINGS)
     misses = np.zeros((len(left), 3)) if misses is None else misses
-    prior = np.where(np.isfinite(seeds.mean).all(axis=1), SETTINGS.birth_logit, -np.inf)
-    return births.gather(left, seeds, births.pair(left, seeds, SETTINGS), prior, misses, SETTINGS)
+    alone = births.chances(left, seeds, np.zeros((0, 2)), SETTINGS)
+    return births.gather(left, seeds, births.pair(left, seeds, SETTINGS), alone, misses, SETTINGS)
 
 
 def test_leftover_holds_boxes_without_owner_only():
@@ -89,7 +89,8 @@ def test_gather_begins_nobody_on_a_doubtful_box():
 @pytest.mark.parametrize("confidence", [0.1, 0.4, 0.9])
 def test_best_chance_is_not_exceeded(cameras, confidence):
     left = collect(state((4, 5), (7, 3)), cameras=cameras, confidence=confidence)
-    best = births.best_chance(left, SETTINGS)
+    alone = births.chances(left, births.seed(left, SETTINGS), np.zeros((0, 2)), SETTINGS)
+    best = births.best_chance(alone, left, SETTINGS)
     assert (gather(left).logit <= best).all()
     assert best == pytest.approx(
         SETTINGS.birth_logit + left.evidence[0] + (len(cameras) - 1) * SETTINGS.hit_limit, abs=1e-3

@@ -45,8 +45,6 @@ class TrackerSettings:
         birth_drop_logit: a new person less likely than this is not begun.
         crowding_m: people do not stand in one another.
         shape_limit: most that a box unlike a standing adult says against a new person, nats.
-        birth_miss_limit: most that one camera that should see a new person can say against it, nats; cameras
-            miss the same newcomer for the same reasons, so each says little.
     """
 
     acceleration_psd: float = 0.18
@@ -89,7 +87,6 @@ class TrackerSettings:
     crowding_m: float = 0.35
     birth_drop_logit: float = -1.5
     shape_limit: float = 2.0
-    birth_miss_limit: float = 0.8
 
 
 @dataclass(frozen=True, slots=True)

@@ -336,7 +336,7 @@ class FloorTracker:
         shares = visibility(seen, match.seen, t.logit > 0, views.picture[tick.camera])
         new = np.zeros(shares.body.shape, dtype=bool)
         detection = self._detectability.probability(tick.camera, shares, new)
-        misses = np.maximum(np.log1p(-detection), -s.birth_miss_limit).T
+        misses = np.log1p(-detection).T
         new_people = births.gather(left, seeds, births.pair(left, seeds, s), alone, misses, s)
         count, d = len(new_people.mean), t.look.shape[1]
         if count == 0:

@@ -126,7 +126,6 @@ PARTS = (
     Part("bounded misses", of("tracker", miss_limit_per_s=UNBOUNDED)),
     Part("frames close in time say less", of("tracker", evidence_s=NEVER)),
     Part("coasting (.3 s for 1.5 s)", of("tracker", coast_s=0.3)),
-    Part("bounded misses of newcomers", of("tracker", birth_miss_limit=UNBOUNDED)),
     Part("crowding", of("tracker", crowding_m=NEVER)),
     Part("merging of duplicates", of("tracker", duplicate_m=0.0)),
     Part("self-calibration", of("bias", limit=0.0)),

@@ -107,7 +107,7 @@ def associate(scene: Scene, settings: TrackerSettings) -> Match:
     if not final.same(_joined(found)):
         found = pairing.one_by_one(found)
         final, predicted, spread = pairing.all_at_once(found)
-    pairing.settle(final)
+        pairing.settle(final)
     shape = scene.log_odds.shape
     box, evidence, confidence = np.full(shape, -1, dtype=np.int64), np.zeros(shape), np.zeros(shape)
     box[final.frame, final.track] = final.box

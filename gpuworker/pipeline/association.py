@@ -220,14 +220,16 @@ def _parts(row: Ints, column: Ints) -> list[Ints | slice]:
 
 def _best_other(weight: Floats, group: Ints) -> Floats:
     """Give for each of (p,) the best weight of another one of its group, 0 for none."""
-    order = np.lexsort((-weight, group))
+    order = group.argsort(kind="stable")
     ranked, of = weight[order], group[order]
-    head = np.append(True, of[1:] != of[:-1])
-    first = head.nonzero()[0]
-    second = np.append(ranked[1:], 0.0)[first] * ~np.append(head[1:], True)[first]
-    size = np.diff(np.append(first, len(of)))
+    first = np.append(True, of[1:] != of[:-1]).nonzero()[0]
+    size = np.append(first[1:], len(of)) - first
+    best = np.maximum.reduceat(ranked, first).repeat(size)
+    is_best = ranked == best
+    second = np.maximum.reduceat(np.where(is_best, 0.0, ranked), first).repeat(size)
+    alone = np.add.reduceat(is_best.astype(np.int64), first).repeat(size) == 1
     other = np.empty_like(weight)
-    other[order] = np.where(head, second.repeat(size), ranked[first].repeat(size))
+    other[order] = np.where(is_best & alone, second, best)
     return other
 
 

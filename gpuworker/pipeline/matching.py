@@ -17,6 +17,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
+SETTLED = 0.005  # share of matches that may change without another look
+
 
 @dataclass(frozen=True, slots=True)
 class Scene:
@@ -86,27 +88,33 @@ class _Found:
     evidence: Floats
     used: Bools
 
-    def same(self, other: "_Found") -> bool:
-        """Say whether the same boxes show the same parts of the same tracks."""
-        return all(
-            np.array_equal(getattr(self, name), getattr(other, name)) for name in ("box", "track", "used")
-        )
+    def changed(self, before: "_Found") -> int:
+        """Count boxes that show other tracks, or other parts of them, than before."""
+        if all(
+            np.array_equal(getattr(self, name), getattr(before, name)) for name in ("box", "track", "used")
+        ):
+            return 0
+        first, second = (np.column_stack([f.box, f.track, f.used]) for f in (self, before))
+        rows = np.unique(np.concatenate([first, second]), axis=0)
+        return len(rows) - min(len(first), len(second))
 
 
 def associate(scene: Scene, settings: TrackerSettings) -> Match:
     """Match the frames of one tick.
 
     At first one after the other, each against the prediction with all frames before it; then, around the places that
-    this has found, each against the prediction with all others at once. Where that changes anything, once more: one
-    after the other, so that no two frames wait for each other, and all at once.
+    this has found, each against the prediction with all others at once. Where that changes anything, of many matches
+    more than a few, once more: one after the other, so that no two frames wait for each other, and all at once.
     """
     pairing = _Pairing(scene, settings)
     found = pairing.one_by_one([NOTHING] * len(scene.camera))
     pairing.centre(found)
     final, predicted, spread = pairing.all_at_once(found)
-    if not final.same(_joined(found)):
+    changed = final.changed(_joined(found))
+    if changed > SETTLED * len(final.box):
         found = pairing.one_by_one(found)
         final, predicted, spread = pairing.all_at_once(found)
+    if changed:
         pairing.settle(final)
     shape = scene.log_odds.shape
     box, evidence, confidence = np.full(shape, -1, dtype=np.int64), np.zeros(shape), np.zeros(shape)

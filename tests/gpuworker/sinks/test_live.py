@@ -298,8 +298,10 @@ def test_who_is_where_now_is_as_of_its_tick(viewer, make_sink):
 
     def kept(number):
         sink.put(result(1 + number / 10, {7: 3}), [])
-        raw = viewer.redis.get(key)
-        return raw is not None and json.loads(raw)["at"] > live.isoformat(at(1))
+        value = json.loads(viewer.redis.get(key) or '{"people": []}')
+        return value["people"] and value["at"] > live.isoformat(
+            at(1)
+        )  # nobody's place is known before the first tick
 
     numbers = iter(range(1, 10_000))
     wait_for(lambda: kept(next(numbers)))

@@ -16,7 +16,7 @@ from accounts.models import AuditAction, User
 from accounts.services import audit_write
 from environments.models import Environment
 from environments.selectors import environments_visible_to
-from tracking import live, selectors
+from tracking import client_messages, live, selectors
 from tracking.connections import OUTAGES, shared
 from tracking.live import CloseCode, WireError
 from tracking.pacing import MessageAllowance, Pacer, coarser, finer, widest_useful_tier
@@ -152,30 +152,30 @@ class LiveConsumer(AsyncWebsocketConsumer):
         try:
             if text_data is None:
                 raise WireError("expected text, got bytes")
-            message = live.parse_client_message(text_data)
+            message = client_messages.parse_client_message(text_data)
         except WireError as error:
             await self.send(live.error(code="malformed", message=str(error)))
             await self._end(CloseCode.MALFORMED)
             return
         now = time.monotonic()
-        if isinstance(message, live.Ack) and self.pacer.ack(message.camera, message.seq, now=now):
+        if isinstance(message, client_messages.Ack) and self.pacer.ack(message.camera, message.seq, now=now):
             return
         if not (self.allowance.take(now=now) and self.user_allowance.take(now=now)):
             await self._end(CloseCode.TOO_MANY)
             return
         match message:
-            case live.Subscribe():
+            case client_messages.Subscribe():
                 await self._subscribe(message)
-            case live.Unsubscribe():
+            case client_messages.Unsubscribe():
                 await self._unwatch(message.cameras)
-            case live.Follow(person) if person is not None:
+            case client_messages.Follow(person) if person is not None:
                 await self._write_down("person", str(person), f"#{person}")
                 card = await database_sync_to_async(selectors.person_card)(
                     environment=self.environment, number=person
                 )
                 await self.send(live.person(number=person, card=card))
 
-    async def _subscribe(self, message: live.Subscribe) -> None:
+    async def _subscribe(self, message: client_messages.Subscribe) -> None:
         if not await self._is_admitted():
             return
         unknown = [camera for camera in message.cameras if camera not in self.cameras]

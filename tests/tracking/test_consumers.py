@@ -27,7 +27,7 @@ from tests.factories import (
     TrackingSessionFactory,
     UserFactory,
 )
-from tracking import connections, live
+from tracking import client_messages, connections, live
 from tracking.consumers import LiveConsumer
 
 AT = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -328,7 +328,7 @@ MESSAGES: dict[str, dict[str, Any]] = {
 
 
 def test_every_message_has_a_row():
-    assert sorted(MESSAGES) == sorted(kind.__name__ for kind in get_args(live.ClientMessage))
+    assert sorted(MESSAGES) == sorted(kind.__name__ for kind in get_args(client_messages.ClientMessage))
 
 
 @pytest.mark.parametrize("granted", [True, False], ids=["granted", "not granted"])
@@ -534,7 +534,9 @@ async def test_demand_is_kept_alive_and_expires(dial, place, redis, fast):
 # --- what the client sends ---
 
 
-@pytest.mark.parametrize("text", ["nonsense", '{"type":"dance"}', "x" * (live.MAX_CLIENT_MESSAGE_BYTES + 1)])
+@pytest.mark.parametrize(
+    "text", ["nonsense", '{"type":"dance"}', "x" * (client_messages.MAX_CLIENT_MESSAGE_BYTES + 1)]
+)
 async def test_malformed_message_ends_the_connection(dial, place, text):
     socket = await opened(dial, place)
     await socket.send_to(text_data=text)

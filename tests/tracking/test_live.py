@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracking import live
-from tracking.live import Ack, Follow, Subscribe, Unsubscribe, WireError
+from tracking import client_messages, live
+from tracking.client_messages import Ack, Follow, Subscribe, Unsubscribe
+from tracking.live import WireError
 
 AT = datetime(2026, 5, 4, 12, 0, 0, 123_456, tzinfo=UTC)
 
@@ -73,7 +74,7 @@ def test_isoformat_writes_utc():
 @given(text=st.text() | json_values.map(json.dumps))
 def test_client_message_is_parsed_or_refused(text):
     try:
-        message = live.parse_client_message(text)
+        message = client_messages.parse_client_message(text)
     except WireError:
         return
     assert isinstance(message, Subscribe | Unsubscribe | Follow | Ack)
@@ -95,7 +96,7 @@ client_objects = st.fixed_dictionaries(
 @given(data=client_objects)
 def test_client_object_is_parsed_or_refused(data):
     try:
-        message = live.parse_client_message(json.dumps(data))
+        message = client_messages.parse_client_message(json.dumps(data))
     except WireError:
         return
     match message:
@@ -133,12 +134,14 @@ def test_client_object_is_parsed_or_refused(data):
         '{"type":"ack","camera":"c1","seq":1e3}',
         '{"type":"ack","camera":null,"seq":1}',
         json.dumps({"type": "subscribe", "cameras": ["c1"] * 65}),
-        json.dumps({"type": "follow", "person": 1, "padding": "x" * live.MAX_CLIENT_MESSAGE_BYTES}),
+        json.dumps(
+            {"type": "follow", "person": 1, "padding": "x" * client_messages.MAX_CLIENT_MESSAGE_BYTES}
+        ),
     ],
 )
 def test_client_message_of_the_wrong_shape_is_refused(text):
     with pytest.raises(WireError):
-        live.parse_client_message(text)
+        client_messages.parse_client_message(text)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +159,7 @@ def test_client_message_of_the_wrong_shape_is_refused(text):
     ],
 )
 def test_client_message_is_read(text, expected):
-    assert live.parse_client_message(text) == expected
+    assert client_messages.parse_client_message(text) == expected
 
 
 def test_server_messages_say_their_type():

@@ -22,7 +22,7 @@ from accounts.services import login_open
 from spoton.asgi import application
 from tests.factories import CameraFactory, EnvironmentFactory, UserFactory
 from tests.roles import roles_ensure
-from tests.tracking.test_consumers import WAIT_S
+from tests.tracking.sockets import WAIT_S
 from tracking import connections, live
 
 EXAMPLES = int(os.environ.get("SPOTON_SOCKET_EXAMPLES", "20"))

@@ -21,7 +21,7 @@ from tests.factories import (
     UserFactory,
 )
 from tests.roles import roles_ensure
-from tests.tracking.test_consumers import WAIT_S, hear, hear_close, hear_type
+from tests.tracking.sockets import WAIT_S, hear, hear_close, hear_type
 from tracking import connections, live, selectors
 from tracking.services import LEASE
 from tracking.system_consumer import SystemConsumer

@@ -1,18 +1,28 @@
-"""Connections to the live view, for those tests that ask for them."""
+"""What several tests of a kind begin with: connections to the live view, and users of REST with a place."""
 
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 from asgiref.sync import sync_to_async
 from channels.testing import WebsocketCommunicator
-from redis.asyncio import Redis
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
 
+from accounts.models import Role
 from spoton.asgi import application
 from tests.factories import (
+    T0,
     CameraFactory,
     EnvironmentFactory,
     GrantFactory,
+    PersonFactory,
+    TrackFactory,
+    TrackingSessionFactory,
+    TrackPointFactory,
+    UserFactory,
 )
+from tests.roles import client_of, client_with, roles_ensure
 from tracking import connections, live
 from tracking.consumers import LiveConsumer
 
@@ -26,7 +36,7 @@ def _layer(settings, redis_url, transactional_db):
 @pytest.fixture
 async def redis(_layer, redis_url):
     """Give a client of an empty Redis, and close the consumers' own afterwards."""
-    async with Redis.from_url(redis_url, decode_responses=True) as client:
+    async with AsyncRedis.from_url(redis_url, decode_responses=True) as client:
         await client.flushall()
         yield client
     await connections.shared().redis.connection_pool.disconnect()
@@ -72,3 +82,44 @@ async def dial(client):
     for socket in opened:
         if not socket.future.done():
             await socket.disconnect()
+
+
+@pytest.fixture
+def _surroundings(settings, redis_url):
+    roles_ensure()
+    settings.REDIS_URL = redis_url
+    with Redis.from_url(redis_url) as client:
+        client.flushall()
+
+
+@pytest.fixture
+def plaza():
+    return EnvironmentFactory.create(slug="plaza")
+
+
+@pytest.fixture
+def admin():
+    return client_with(Role.ADMIN)
+
+
+@pytest.fixture
+def viewer(plaza):
+    return client_of(GrantFactory.create(environment=plaza).user)
+
+
+@pytest.fixture
+def operator(plaza):
+    user = UserFactory.create(role=Role.OPERATOR)
+    GrantFactory.create(environment=plaza, user=user)
+    return client_of(user)
+
+
+@pytest.fixture
+def track(plaza):
+    """Give a track of ten seconds of person 7, a point a second."""
+    session = TrackingSessionFactory.create(environment=plaza)
+    person = PersonFactory.create(environment=plaza, number=7)
+    track = TrackFactory.create(session=session, person=person)
+    for second in range(10):
+        TrackPointFactory.create(track=track, time=T0 + timedelta(seconds=second), x_m=float(second))
+    return track

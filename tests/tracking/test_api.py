@@ -1,92 +1,35 @@
 """Sessions, persons, tracks, events, positions and the state of things over REST."""
 
-import asyncio
-import csv
-import io
-import json
 import math
-import threading
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Any
 from urllib.parse import quote_plus
 
-import polars
 import pytest
-from celery import current_app
-from channels.layers import get_channel_layer
 from django.conf import settings as django_settings
 from redis import Redis
-from rest_framework.serializers import CharField
 
-from accounts.models import Role
 from accounts.rest.models import IdempotentAnswer
-from accounts.rest.renderers import CSVRenderer
 from accounts.rest.tasks import idempotent_answers_expire
-from gpuworker.tasks import camera_probe
 from tests.factories import (
     T0,
     CameraFactory,
     EnvironmentFactory,
-    GrantFactory,
     PersonFactory,
     TrackEventFactory,
     TrackFactory,
     TrackingSessionFactory,
     TrackPointFactory,
-    UserFactory,
     ZoneFactory,
 )
-from tests.roles import client_of, client_with, roles_ensure
-from tracking import live, snapshots
+from tracking import live
 from tracking.choices import DesiredState, EventKind
 from tracking.models import TrackingSession, TrackPoint
 from tracking.serializers import PointSerializer
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("_surroundings")]
 RANGE = {"since": "2026-05-04T11:00:00Z", "until": "2026-05-04T13:00:00Z"}
-
-
-@pytest.fixture(autouse=True)
-def _surroundings(settings, redis_url):
-    roles_ensure()
-    settings.REDIS_URL = redis_url
-    with Redis.from_url(redis_url) as client:
-        client.flushall()
-
-
-@pytest.fixture
-def plaza():
-    return EnvironmentFactory.create(slug="plaza")
-
-
-@pytest.fixture
-def admin():
-    return client_with(Role.ADMIN)
-
-
-@pytest.fixture
-def viewer(plaza):
-    return client_of(GrantFactory.create(environment=plaza).user)
-
-
-@pytest.fixture
-def operator(plaza):
-    user = UserFactory.create(role=Role.OPERATOR)
-    GrantFactory.create(environment=plaza, user=user)
-    return client_of(user)
-
-
-@pytest.fixture
-def track(plaza):
-    """Give a track of ten seconds of person 7, a point a second."""
-    session = TrackingSessionFactory.create(environment=plaza)
-    person = PersonFactory.create(environment=plaza, number=7)
-    track = TrackFactory.create(session=session, person=person)
-    for second in range(10):
-        TrackPointFactory.create(track=track, time=T0 + timedelta(seconds=second), x_m=float(second))
-    return track
 
 
 # --- sessions ---
@@ -424,93 +367,6 @@ def test_history_needs_a_place(viewer):
     assert early.status_code == 400
 
 
-# --- rows as files ---
-
-
-def test_history_as_csv_lines_and_arrow_says_the_same(viewer, track):
-    address = "/api/v1/positions/history/"
-    query = RANGE | {"environment": "plaza"}
-    rows = viewer.get(address, query).json()["results"]
-
-    table = viewer.get(address, query, HTTP_ACCEPT="text/csv")
-    assert table["Content-Type"] == "text/csv; charset=utf-8"
-    listed = list(csv.DictReader(io.StringIO(table.content.decode())))
-    assert [(row["at"], float(row["x_m"]), json.loads(row["cameras"])) for row in listed] == [
-        (row["at"], row["x_m"], row["cameras"]) for row in rows
-    ]
-
-    lines = viewer.get(address, query, HTTP_ACCEPT="application/x-ndjson")
-    assert [json.loads(line) for line in lines.content.splitlines()] == rows
-
-    arrow = viewer.get(address, query | {"format": "arrow"})
-    assert arrow["Content-Type"] == "application/vnd.apache.arrow.stream"
-    frame = polars.read_ipc_stream(io.BytesIO(arrow.content))
-    assert frame["at"].to_list() == [datetime.fromisoformat(row["at"]) for row in rows]
-    assert frame["x_m"].to_list() == [row["x_m"] for row in rows]
-    assert frame["person"].to_list() == [7] * 10
-    assert frame.columns == list(rows[0])
-
-
-def test_events_as_arrow_keep_what_is_not_there(viewer, plaza):
-    TrackEventFactory.create(environment=plaza, payload={"message": "=1+1"})
-    arrow = viewer.get("/api/v1/events/", HTTP_ACCEPT="application/vnd.apache.arrow.stream")
-    frame = polars.read_ipc_stream(io.BytesIO(arrow.content))
-    assert (frame["person"].to_list(), frame["zone"].to_list(), frame["x_m"].to_list()) == (
-        [None],
-        [None],
-        [None],
-    )
-    assert json.loads(frame["payload"][0]) == {"message": "=1+1"}
-
-
-def test_files_without_rows_have_their_columns(viewer, plaza):
-    table = viewer.get("/api/v1/events/", {"format": "csv"})
-    assert table.content.decode().strip().split(",")[:3] == ["id", "at", "environment"]
-    arrow = viewer.get("/api/v1/events/", {"format": "arrow"})
-    assert polars.read_ipc_stream(io.BytesIO(arrow.content)).height == 0
-    lines = viewer.get("/api/v1/events/", {"format": "ndjson"})
-    assert lines.content == b""
-    types = [response["Content-Type"] for response in (table, arrow, lines)]
-    assert types == [
-        "text/csv; charset=utf-8",
-        "application/vnd.apache.arrow.stream",
-        "application/x-ndjson",
-    ]
-
-
-def test_errors_are_json_whatever_was_asked(viewer):
-    response = viewer.get("/api/v1/events/", {"format": "csv", "kind": "dance"})
-    assert (response.status_code, response["Content-Type"]) == (400, "application/json")
-    assert list(response.json()["error"]["fields"]) == ["kind"]
-
-
-@pytest.mark.parametrize("wanted", ["", "pdf", "CSV"])
-def test_format_that_there_is_not_is_refused(viewer, wanted):
-    response = viewer.get("/api/v1/events/", {"format": wanted}, HTTP_ACCEPT="text/csv")
-    assert response["Content-Type"] == "application/json"
-    assert (response.status_code, response.json()["error"]["fields"]) == (
-        400,
-        {"format": ["Give one of json, api, csv, ndjson, arrow."]},
-    )
-
-
-def test_files_name_the_next_page_in_a_header(viewer, plaza):
-    for second in range(3):
-        TrackEventFactory.create(environment=plaza, time=T0 + timedelta(seconds=second))
-    response = viewer.get("/api/v1/events/", {"format": "ndjson", "page_size": 2})
-    address = response["Link"].split(">")[0].removeprefix("<")
-    assert len(response.content.splitlines()) == 2
-    assert len(viewer.get(address).content.splitlines()) == 1
-
-
-def test_formulas_in_names_are_no_formulas_in_a_spreadsheet():
-
-    written = CSVRenderer().write(
-        [{"name": "=HYPERLINK()"}, {"name": "-1"}, {"name": 1}], {"name": CharField()}
-    )
-    assert written == b"name\r\n'=HYPERLINK()\r\n'-1\r\n1\r\n"
-
-
 # --- the state of things ---
 
 
@@ -542,86 +398,3 @@ def test_lists_take_few_queries_however_long_they_are(address, admin, django_ass
     with django_assert_max_num_queries(5):
         response = admin.get(f"/api/v1/{address}/")
         assert len(response.json()["environments" if address == "system" else "results"]) == 8
-
-
-# --- what a camera sees ---
-
-
-@pytest.fixture
-def camera(plaza):
-    return CameraFactory.create(
-        environment=plaza, key="c1", source_url="sim://plaza/c1", width=960, height=540
-    )
-
-
-@pytest.fixture
-def publishing(settings, redis_url, plaza):
-    """Publish frames of camera c1, as a worker does, to whoever asks for them."""
-    layer = {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [redis_url]}}
-    settings.CHANNEL_LAYERS = {"default": layer}
-    over = threading.Event()
-
-    async def publish():
-        head: dict[str, Any] = {"camera": "c1", "width": 4, "height": 3, "tier": "high", "boxes": []}
-        at = datetime.now(UTC)
-        while not over.is_set():
-            header = live.frame_header(seq=1, captured_at=T0, published_at=at, **head)
-            frame = live.layer_frame(live.pack_frame(header, b"\xff\xd8 a picture"))
-            await get_channel_layer().group_send(live.frames_group(plaza.pk, "c1", "high"), frame)
-            await asyncio.sleep(0.05)
-
-    thread = threading.Thread(target=lambda: asyncio.run(publish()))
-    thread.start()
-    yield
-    over.set()
-    thread.join()
-
-
-def test_snapshot_is_the_next_picture(viewer, plaza, camera, publishing):
-    response = viewer.get(f"/api/v1/cameras/{camera.pk}/snapshot/")
-    assert (response.status_code, response.content) == (200, b"\xff\xd8 a picture")
-    assert (response["Content-Type"], response["X-Captured-At"]) == ("image/jpeg", "2026-05-04T12:00:00.000Z")
-    with Redis.from_url(django_settings.REDIS_URL) as client:
-        assert client.exists(live.demand_key(plaza.pk, "c1", "high"))
-
-
-@pytest.mark.parametrize("url", ["", "unix:///nowhere/redis.sock"], ids=["nobody publishes", "Redis is away"])
-def test_camera_without_a_picture_says_so(viewer, camera, settings, redis_url, monkeypatch, url):
-    monkeypatch.setattr(snapshots.snapshot_take, "__kwdefaults__", {"wait_s": 0.2})
-    layer = {
-        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [url or redis_url]},
-    }
-    settings.CHANNEL_LAYERS = {"default": layer}
-    settings.REDIS_URL = url or redis_url
-    response = viewer.get(f"/api/v1/cameras/{camera.pk}/snapshot/")
-    assert (response.status_code, response.json()["error"]["code"]) == (409, "no_picture")
-
-
-def test_probe_opens_the_address_and_tells_what_it_gives(
-    admin, viewer, camera, settings, django_capture_on_commit_callbacks, monkeypatch
-):
-    sent = []
-    monkeypatch.setattr(current_app, "send_task", lambda name, args: sent.append((name, *args)))
-    address = f"/api/v1/cameras/{camera.pk}/probe/"
-    assert viewer.get(address).status_code == 404
-    with django_capture_on_commit_callbacks(execute=True):
-        started = admin.post(address)
-    assert (started.status_code, started.json()["state"]) == (202, "pending")
-    assert sent == [("gpuworker.tasks.camera_probe", camera.pk)]
-    assert camera_probe.name == sent[0][0]
-
-    camera_probe(camera.pk)
-    found = viewer.get(address).json()
-    assert (found["state"], found["width"], found["height"]) == ("done", 640, 360)
-    assert found["message"] == "its pictures are 640x360 px, not 960x540"
-
-
-def test_probe_of_a_bad_address_says_what_is_wrong_without_its_secrets(admin, camera):
-    type(camera).objects.filter(pk=camera.pk).update(source_url="rtsp://u:s3cret@127.0.0.1:1/s")
-    camera_probe(camera.pk)
-    found = admin.get(f"/api/v1/cameras/{camera.pk}/probe/").json()
-    assert found["state"] == "failed"
-    assert "127.0.0.1" in found["message"]
-    assert "s3cret" not in found["message"]
-    camera_probe(camera.pk + 1)  # gone meanwhile

@@ -1,21 +1,21 @@
 """One tracker on the floor over all cameras: predict, match, correct, judge existence, give birth."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuworker.pipeline import births, kalman
-from gpuworker.pipeline.appearance import CameraMeans, LikelihoodRatio, unit
-from gpuworker.pipeline.boxes import covered_share
+from gpuworker.pipeline.appearance import LikelihoodRatio, unit
 from gpuworker.pipeline.detectability import Detectability
 from gpuworker.pipeline.duplicates import Duplicates
 from gpuworker.pipeline.existence import judged, log_odds_detected, survived
 from gpuworker.pipeline.health import HealthMeters
+from gpuworker.pipeline.intake import Intake, Tick
 from gpuworker.pipeline.matching import Match, Scene, associate
-from gpuworker.pipeline.observation import Measured, hypothesis_priors, measure
+from gpuworker.pipeline.observation import hypothesis_priors
 from gpuworker.pipeline.revision import Reviser, Revision, Sight
 from gpuworker.pipeline.seams import TakeNumber
 from gpuworker.pipeline.self_calibration import SelfCalibration
@@ -58,33 +58,6 @@ class Followed:
     events: tuple[Event, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Tick:
-    """The frames of one tick that can be used, f of them in order of capture.
-
-    Attributes:
-        source: (f,) index of the observation.
-        captured_at: (f,) of the frame.
-        camera: (f,) index of the camera.
-        dt_s: (f,) capture time minus the tick.
-        elapsed_s: (f,) since the camera's newest frame before; 0 for a late one, whose time was counted then.
-        newest: (f,) whether it is the camera's newest.
-        measured: n boxes, frame after frame.
-        looks: (n, d) embeddings of the boxes, comparable between cameras, NaN for none; d is 0 without any.
-        clean: (n,) which boxes show one person only.
-    """
-
-    source: Ints
-    captured_at: tuple[datetime, ...]
-    camera: Ints
-    dt_s: Floats
-    elapsed_s: Floats
-    newest: Bools
-    measured: Measured
-    looks: Floats
-    clean: Bools
-
-
 class FloorTracker:
     """Follows everybody on the floor of one site."""
 
@@ -98,21 +71,19 @@ class FloorTracker:
         """Begin with nobody on the floor."""
         self._views = Views.of(site.cameras)
         self._ids = tuple(camera.camera_id for camera in self._views.cameras)
-        self._index = {camera_id: i for i, camera_id in enumerate(self._ids)}
         self._take_number = take_track_number
         self._settings = settings.tracker
         self._tracks = Tracks.none(len(self._views))
         self._detectability = Detectability(len(self._views))
         self._appearance = settings.appearance
         self._reviser = Reviser(take_track_number, likelihood, settings.identity)
-        self._camera_means = CameraMeans(len(self._views), settings.appearance)
         self._health = HealthMeters(len(self._views), settings.health)
         self._calibration = SelfCalibration(self._views.cameras, settings.bias)
+        self._intake = Intake(self._views, self._calibration, settings)
         self._duplicates = Duplicates(settings.tracker, likelihood)
         self._likelihood = likelihood
         self._born = 0  # tracks so far
         self._at: datetime | None = None
-        self._last_frame: dict[str, datetime] = {}
 
     @property
     def shifts(self) -> tuple[CameraShift, ...]:
@@ -140,7 +111,7 @@ class FloorTracker:
         self._health.count(tick.camera, tick.elapsed_s, tick.measured.frame[boxes], owner[boxes] != NO_ID)
         return self._publish(tick, at, observations, owner, revisions)
 
-    def _begin(self, observations: Sequence[Observation]) -> tuple[_Tick, datetime, float]:
+    def _begin(self, observations: Sequence[Observation]) -> tuple[Tick, datetime, float]:
         """Move time and tracks on to the newest frame, by how many seconds, and measure the boxes."""
         s = self._settings
         times = [o.captured_at for o in observations] + ([self._at] if self._at else [])
@@ -161,55 +132,9 @@ class FloorTracker:
             now=np.zeros_like(t.now),
         )
         self._at = at
-        return self._select(observations, at), at, dt_s
+        return self._intake.take(observations, at), at, dt_s
 
-    def _select(self, observations: Sequence[Observation], at: datetime) -> _Tick:
-        """Take the frames of calibrated cameras that are not too late, in order of capture."""
-        s = self._settings
-        usable = [
-            (o.captured_at, o.camera_id, i)
-            for i, o in enumerate(observations)
-            if o.camera_id in self._index and (at - o.captured_at).total_seconds() <= s.late_limit_s
-        ]
-        source = [i for _, _, i in sorted(usable)]
-        seen = [observations[i] for i in source]
-        camera = np.array([self._index[o.camera_id] for o in seen], dtype=np.int64)
-        elapsed = [self._elapsed_s(o) for o in seen]
-        models = [self._views.cameras[c] for c in camera.tolist()]
-        boxes = measure(models, [o.detections for o in seen], s, sees_height=self._views.sees_height[camera])
-        boxes = replace(boxes, z=self._calibration.correct(camera[boxes.frame], boxes.z))
-        return _Tick(
-            source=np.array(source, dtype=np.int64),
-            captured_at=tuple(o.captured_at for o in seen),
-            camera=camera,
-            dt_s=np.array([(o.captured_at - at).total_seconds() for o in seen]),
-            elapsed_s=np.array([max(since_s, 0.0) for since_s in elapsed], dtype=np.float64),
-            newest=np.array([since_s >= 0.0 for since_s in elapsed], dtype=bool),
-            measured=boxes,
-            **self._looks(seen, camera, boxes),
-        )
-
-    def _elapsed_s(self, o: Observation) -> float:
-        """Give the time since the camera's newest frame before, negative for a late one; note the newest one."""
-        last = self._last_frame.get(o.camera_id)
-        since_s = self._settings.evidence_s if last is None else (o.captured_at - last).total_seconds()
-        if since_s >= 0.0:
-            self._last_frame[o.camera_id] = o.captured_at
-        return since_s
-
-    def _looks(self, seen: Sequence[Observation], camera: Ints, boxes: Measured) -> dict[str, NDArray]:
-        """Give the looks of all boxes, and which of them are clean."""
-        d = max((o.embeddings.shape[1] for o in seen), default=0)
-        if d == 0 or len(boxes) == 0:
-            return {"looks": np.zeros((len(boxes), d)), "clean": np.zeros(len(boxes), dtype=bool)}
-        looks = np.full((len(boxes), d), np.nan)
-        for f, (c, o) in enumerate(zip(camera.tolist(), seen, strict=True)):
-            if o.embeddings.shape[1] == d:
-                looks[boxes.of(f)] = self._camera_means.centre(c, o.embeddings)
-        xyxy = np.concatenate([o.detections.xyxy for o in seen])
-        return {"looks": looks, "clean": covered_share(xyxy, boxes.frame) <= self._appearance.clean_share}
-
-    def _scene(self, tick: _Tick) -> tuple[Scene, Floats, Floats]:
+    def _scene(self, tick: Tick) -> tuple[Scene, Floats, Floats]:
         """Lay out what the frames should show; also the visible share, NaN outside
         the picture, and the chance of detection, (f, t)."""
         t, s = self._tracks, self._settings
@@ -243,7 +168,7 @@ class FloorTracker:
 
         return alike
 
-    def _learn_looks(self, tick: _Tick, match: Match) -> None:
+    def _learn_looks(self, tick: Tick, match: Match) -> None:
         """Learn what people look like, and what similarities mean."""
         t, d = self._tracks, tick.looks.shape[1]
         same = d in (0, t.look.shape[1])  # else another model: what was learned means nothing now
@@ -265,7 +190,7 @@ class FloorTracker:
             looked[track] = True
         self._tracks = t.with_(look=look, recent=recent, looked=looked)
 
-    def _calibrate(self, tick: _Tick, match: Match, sure: Bools) -> None:
+    def _calibrate(self, tick: Tick, match: Match, sure: Bools) -> None:
         """Learn the cameras' shifts and health from people in view whom another camera sees too, (f, t)."""
         measured = tick.measured
         where = frame, _ = np.nonzero(sure & (match.box >= 0))
@@ -286,7 +211,7 @@ class FloorTracker:
                     sure[f],
                 )
 
-    def _judge(self, tick: _Tick, match: Match, share: Floats, detection: Floats) -> None:
+    def _judge(self, tick: Tick, match: Match, share: Floats, detection: Floats) -> None:
         """Take in the matches: states, existence, and how well people are detected."""
         t = self._tracks
         hit = match.box >= 0  # (f, t)
@@ -322,7 +247,7 @@ class FloorTracker:
             since_s=since_s,
         )
 
-    def _give_birth(self, tick: _Tick, match: Match, owner: Ints) -> None:
+    def _give_birth(self, tick: Tick, match: Match, owner: Ints) -> None:
         """Begin tracks of people whom only unexplained boxes show."""
         s, t, views = self._settings, self._tracks, self._views
         left = births.leftover(views, tick.camera, tick.dt_s, tick.measured, owner)
@@ -355,7 +280,7 @@ class FloorTracker:
             Tracks.born(new_people.mean, new_people.covariance, new_people.logit, now, look, serial)
         )
 
-    def _prune(self, at: datetime, tick: _Tick, owner: Ints, dt_s: float) -> list[Sight]:
+    def _prune(self, at: datetime, tick: Tick, owner: Ints, dt_s: float) -> list[Sight]:
         """Merge those who are one person, drop those who are not there any more; give who was lost within sight."""
         t, s = self._tracks, self._settings
         shown = np.zeros((len(tick.camera), len(t)), dtype=bool)
@@ -394,7 +319,7 @@ class FloorTracker:
 
     def _publish(
         self,
-        tick: _Tick,
+        tick: Tick,
         at: datetime,
         observations: Sequence[Observation],
         owner: Ints,

@@ -1,4 +1,4 @@
-"""What is asked of history: who was where, and what was counted.
+"""What is asked of history: what was counted.
 
 The same on every database; see aggregates for what the numbers are. A range of time goes from ``since`` to before
 ``until``; counts are kept by minute or hour, so a range of counts begins with the bucket that ``since`` lies in.
@@ -11,8 +11,8 @@ from datetime import UTC, datetime, time, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import Max, QuerySet, Sum, Window
-from django.db.models.functions import Mod, RowNumber, Trunc
+from django.db.models import Max, Sum
+from django.db.models.functions import Trunc
 
 from analytics.aggregates import CELL_M
 from analytics.models import (
@@ -24,9 +24,7 @@ from analytics.models import (
     ZoneOccupancyMinute,
 )
 from environments.models import Environment
-from tracking.models import Person, TrackPoint
 
-AT_ONCE = 100  # tracks that one query asks for
 STEPS = ("minute", "hour", "day")
 
 
@@ -92,16 +90,6 @@ class Flow:
     origin: str | None
     destination: str
     count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where a track was."""
-
-    time: datetime
-    track: int
-    x_m: float
-    y_m: float
 
 
 def occupancy(*, environment: Environment, since: datetime, until: datetime, step: str) -> list[Occupancy]:
@@ -205,54 +193,6 @@ def _handovers(environment: Environment, buckets: dict[str, datetime]) -> dict[t
         *before, after = handover.split()
         counts[before[0] if before else None, after] = count
     return counts
-
-
-def positions(
-    *, environment: Environment, since: datetime, until: datetime, max_points: int
-) -> list[Position]:
-    """Give everybody's positions in a range of time, in order of time.
-
-    Each track is thinned evenly, its first position kept, so that no more than ``max_points`` and one for each track
-    are left.
-    """
-    points = TrackPoint.objects.filter(environment=environment, time__gte=since, time__lt=until)
-    return _thinned([points], max_points)
-
-
-def journey(
-    *, person: Person, since: datetime | None = None, until: datetime | None = None, max_points: int
-) -> list[Position]:
-    """Give where a person was, over all their tracks, in order of time; thinned as :func:`positions`."""
-    tracks = person.tracks.all()
-    if since is not None:
-        tracks = tracks.filter(ended_at__gte=since)
-    if until is not None:
-        tracks = tracks.filter(started_at__lt=until)
-    # each track within its own time: the database looks at a few days, where asked for all at once at months
-    parts = []
-    for pk, started_at, ended_at in tracks.order_by("started_at").values_list("pk", "started_at", "ended_at"):
-        part = TrackPoint.objects.filter(track=pk, time__lte=ended_at)
-        part = part.filter(time__gte=started_at if since is None else max(started_at, since))
-        parts.append(part if until is None else part.filter(time__lt=until))
-    return _thinned(parts, max_points)
-
-
-def _thinned(parts: list[QuerySet[TrackPoint]], max_points: int) -> list[Position]:
-    """Give the points of parts that share no track, in order of time."""
-    count = sum(joined.count() for joined in _joined([part.values("time") for part in parts]))
-    every = -(-count // max(max_points, 1))
-    if every > 1:
-        in_track = Window(RowNumber(), partition_by="track_id", order_by="time")
-        parts = [part.annotate(place=Mod(in_track - 1, every)).filter(place=0) for part in parts]
-    chosen = [part.values_list("time", "track_id", "x_m", "y_m") for part in parts]
-    rows = [row for joined in _joined(chosen) for row in joined.order_by("time", "track_id")]
-    return [Position(*row) for row in (sorted(rows) if len(parts) > AT_ONCE else rows)]
-
-
-def _joined(parts: list[Any]) -> list[Any]:
-    """Join queries to one, or to a few where they are very many."""
-    some = [parts[first : first + AT_ONCE] for first in range(0, len(parts), AT_ONCE)]
-    return [few[0].union(*few[1:], all=True) if len(few) > 1 else few[0] for few in some]
 
 
 def _buckets(since: datetime, until: datetime) -> dict[str, datetime]:

@@ -86,7 +86,18 @@ class DwellAskedSerializer(RangeSerializer):
         return LONGEST_DWELL
 
 
-class CameraCountSerializer(serializers.Serializer):
+class RowSerializer(serializers.Serializer):
+    """Shows a row of numbers, texts and times as it is; asking field by field takes three times as long."""
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        """Show a row."""
+        shown = {name: getattr(instance, name) for name in self.fields}
+        if "at" in shown:
+            shown["at"] = shown["at"].astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return shown
+
+
+class CameraCountSerializer(RowSerializer):
     """Shows what a camera's stored frames showed in a step of time."""
 
     at = serializers.DateTimeField(help_text="begin of the step")
@@ -97,7 +108,7 @@ class CameraCountSerializer(serializers.Serializer):
     confidence = serializers.FloatField(allow_null=True, help_text="on average")
 
 
-class OccupancySerializer(serializers.Serializer):
+class OccupancySerializer(RowSerializer):
     """Shows how many people there were in a step of time."""
 
     at = serializers.DateTimeField(help_text="begin of the step")
@@ -105,7 +116,7 @@ class OccupancySerializer(serializers.Serializer):
     peak = serializers.FloatField(help_text="the most of its minutes' averages")
 
 
-class HeatCellSerializer(serializers.Serializer):
+class HeatCellSerializer(RowSerializer):
     """Shows how often people were in a square of the floor."""
 
     x_m = serializers.FloatField(help_text="of its corner with the least coordinates")
@@ -114,7 +125,7 @@ class HeatCellSerializer(serializers.Serializer):
     share = serializers.FloatField(help_text="of all positions in the range")
 
 
-class FlowSerializer(serializers.Serializer):
+class FlowSerializer(RowSerializer):
     """Shows how often people went from one area to another, or were handed from one camera to another."""
 
     origin = serializers.CharField(allow_null=True, help_text="key; null for who came from none")

@@ -9,14 +9,13 @@ from django.test.utils import CaptureQueriesContext
 
 from analytics import selectors
 from analytics.dwell import dwell
-from analytics.selectors import CameraCount, Flow, HeatCell, Occupancy, Position
+from analytics.selectors import CameraCount, Flow, HeatCell, Occupancy
 from analytics.services import aggregates_refresh
 from tests.analytics.test_counts import no_counts_from_before  # noqa: F401 - a fixture
 from tests.factories import (
     CameraFactory,
     DetectionFactory,
     EnvironmentFactory,
-    PersonFactory,
     TrackEventFactory,
     TrackFactory,
     TrackPointFactory,
@@ -219,57 +218,6 @@ def test_flows_between_cameras_are_their_handovers():
     assert selectors.flows(**hour, between="zones") == []
 
 
-def test_positions_are_thinned_evenly_by_track():
-    first = TrackFactory()
-    second = TrackFactory(session=first.session)
-    stay(first, since_s=0, seconds=8)
-    stay(second, since_s=4, seconds=4)
-    environment = first.session.environment
-    everything = selectors.positions(environment=environment, since=at(0), until=at(60), max_points=12)
-    assert len(everything) == 12
-    assert everything[0] == Position(at(0), first.pk, 1.0, 2.0)
-    thinned = selectors.positions(environment=environment, since=at(0), until=at(60), max_points=6)
-    assert [(p.time, p.track) for p in thinned] == [
-        (at(0), first.pk),
-        (at(2), first.pk),
-        (at(4), first.pk),
-        (at(4), second.pk),
-        (at(6), first.pk),
-        (at(6), second.pk),
-    ]
-    assert selectors.positions(environment=environment, since=at(60), until=at(90), max_points=6) == []
-
-
-def test_journey_is_of_all_tracks_of_a_person():
-    person = PersonFactory()
-    first = TrackFactory(person=person, started_at=at(0), ended_at=at(3))
-    second = TrackFactory(person=person, session=first.session, started_at=at(10), ended_at=at(12))
-    stay(first, since_s=0, seconds=4)
-    stay(second, since_s=10, seconds=3)
-    stay(TrackFactory(session=first.session), since_s=0, seconds=20)
-    whole = selectors.journey(person=person, max_points=100)
-    assert [p.time for p in whole] == [at(s) for s in (0, 1, 2, 3, 10, 11, 12)]
-    part = selectors.journey(person=person, since=at(2), until=at(11), max_points=100)
-    assert [p.time for p in part] == [at(2), at(3), at(10)]
-    assert selectors.journey(person=PersonFactory(), max_points=100) == []
-
-
-def test_journey_of_many_tracks_is_thinned_and_in_order(monkeypatch):
-    monkeypatch.setattr(selectors, "AT_ONCE", 2)
-    person = PersonFactory()
-    first = TrackFactory(person=person, started_at=at(0), ended_at=at(9))
-    stay(first, since_s=0, seconds=10)
-    for since_s in (30, 10, 20):
-        track = TrackFactory(
-            person=person, session=first.session, started_at=at(since_s), ended_at=at(since_s + 9)
-        )
-        stay(track, since_s=since_s, seconds=10)
-    whole = selectors.journey(person=person, max_points=40)
-    assert [p.time for p in whole] == [at(s) for s in range(40)]
-    thinned = selectors.journey(person=person, max_points=8)
-    assert [p.time for p in thinned] == [at(s) for s in range(0, 40, 5)]
-
-
 def test_each_question_takes_a_fixed_number_of_queries():
     track = TrackFactory()
     stay(track, since_s=0, seconds=120, zones="a")
@@ -286,8 +234,6 @@ def test_each_question_takes_a_fixed_number_of_queries():
         "flows between zones": lambda: selectors.flows(**hour, between="zones"),
         "flows between cameras": lambda: selectors.flows(**hour, between="cameras"),
         "dwell": lambda: dwell(**hour),
-        "positions": lambda: selectors.positions(**hour, max_points=10),
-        "journey": lambda: selectors.journey(person=track.person, max_points=10),
     }
     queries = {}
     for name, ask in asked.items():
@@ -302,6 +248,4 @@ def test_each_question_takes_a_fixed_number_of_queries():
         "flows between zones": 2,
         "flows between cameras": 1,
         "dwell": 2,
-        "positions": 2,
-        "journey": 3,
     }

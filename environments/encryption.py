@@ -1,7 +1,7 @@
 """Secrets at rest: AES-256-GCM under a ring of keys, of which the first seals and every one opens.
 
-A sealed text is ``v1.`` and, in URL-safe base64, 4 bytes that name the key, a nonce of 12 bytes, the encrypted text and its
-tag of 16 bytes. It is bound to a context, the column that it is for, so that it cannot be moved to another one.
+Sealed bytes are 4 bytes that name the key, a nonce of 12 bytes, the encrypted bytes and their tag of 16 bytes; a sealed text
+is ``v1.`` and these in URL-safe base64. Both are bound to a context, the column that it is for, so that they cannot be moved to another one.
 
 Source: NIST SP 800-38D (96-bit random nonces: safe for 2^32 texts a key).
 """
@@ -34,9 +34,12 @@ class KeyRing:
 
     def seal(self, text: str, *, context: str) -> str:
         """Encrypt a text for a context, under the first key."""
+        return START + base64.urlsafe_b64encode(self.seal_bytes(text.encode(), context=context)).decode()
+
+    def seal_bytes(self, data: bytes, *, context: str) -> bytes:
+        """Encrypt bytes for a context, under the first key."""
         nonce = os.urandom(NONCE_BYTES)
-        sealed = self._ciphers[self._first].encrypt(nonce, text.encode(), context.encode())
-        return START + base64.urlsafe_b64encode(self._first + nonce + sealed).decode()
+        return self._first + nonce + self._ciphers[self._first].encrypt(nonce, data, context.encode())
 
     def open(self, sealed: str, *, context: str) -> str:
         """Decrypt a text.
@@ -50,6 +53,17 @@ class KeyRing:
             raw = base64.b64decode(sealed.removeprefix(START), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError) as error:
             raise Undecryptable("a sealed text is damaged") from error
+        try:
+            return self.open_bytes(raw, context=context).decode()
+        except UnicodeDecodeError as error:
+            raise Undecryptable("a sealed text is damaged") from error
+
+    def open_bytes(self, raw: bytes, *, context: str) -> bytes:
+        """Decrypt bytes.
+
+        Raises:
+            Undecryptable: they are not sealed, changed, of another context, or under a key that is not there.
+        """
         name, nonce = raw[:NAME_BYTES], raw[NAME_BYTES : NAME_BYTES + NONCE_BYTES]
         cipher = self._ciphers.get(name)
         if cipher is None:
@@ -57,9 +71,9 @@ class KeyRing:
                 f"FIELD_ENCRYPTION_KEYS lacks the key {name.hex()}: put it back, as the last one"
             )
         try:
-            return cipher.decrypt(nonce, raw[NAME_BYTES + NONCE_BYTES :], context.encode()).decode()
+            return cipher.decrypt(nonce, raw[NAME_BYTES + NONCE_BYTES :], context.encode())
         except (InvalidTag, ValueError) as error:
-            raise Undecryptable("a sealed text was changed, or is of another column") from error
+            raise Undecryptable("a sealed value was changed, or is of another column") from error
 
 
 def is_sealed(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""A column whose texts are encrypted in the database and plain everywhere else."""
+"""Columns whose texts or bytes are encrypted in the database and plain everywhere else."""
 
 from functools import cache
 from typing import Any
@@ -44,4 +44,25 @@ class EncryptedTextField(models.TextField):
 
     def get_lookup(self, lookup_name: str) -> Any:
         """Refuse to compare: the same text is sealed differently each time."""
+        return super().get_lookup(lookup_name) if lookup_name == "isnull" else None
+
+
+class EncryptedBinaryField(models.BinaryField):
+    """Stores sealed bytes."""
+
+    @property
+    def context(self) -> str:
+        """Name the column that bytes are sealed for."""
+        return f"{self.model._meta.label_lower}.{self.name}"
+
+    def get_prep_value(self, value: Any) -> Any:
+        """Seal bytes on their way to the database."""
+        return None if value is None else key_ring().seal_bytes(bytes(value), context=self.context)
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        """Open bytes on their way from the database."""
+        return None if value is None else key_ring().open_bytes(bytes(value), context=self.context)
+
+    def get_lookup(self, lookup_name: str) -> Any:
+        """Refuse to compare: the same bytes are sealed differently each time."""
         return super().get_lookup(lookup_name) if lookup_name == "isnull" else None

@@ -12,7 +12,7 @@ from django.db import transaction
 from numpy.typing import ArrayLike
 
 from accounts.models import User
-from environments.fields import EncryptedTextField
+from environments.fields import EncryptedBinaryField, EncryptedTextField
 from environments.geometry import CameraModel, GeometryError, HomographyFit, Lens, fit_homography
 from environments.models import (
     Calibration,
@@ -302,7 +302,7 @@ def secrets_reseal() -> int:
     """
     count = 0
     for model in apps.get_models():
-        names = [field.name for field in model._meta.fields if isinstance(field, EncryptedTextField)]
+        names = [field.name for field in model._meta.fields if isinstance(field, EncryptedTextField | EncryptedBinaryField)]
         keys = list(model._base_manager.values_list("pk", flat=True)) if names else []
         for key in keys:
             with transaction.atomic():  # row by row: somebody may be editing one

@@ -23,6 +23,7 @@ import numpy as np
 import scipy
 
 from environments.geometry import CameraModel
+from gpuworker.pipeline.memory import Memory
 from gpuworker.pipeline.seams import TakeNumber
 from gpuworker.pipeline.settings import PipelineSettings
 from gpuworker.pipeline.step import Pipeline
@@ -76,6 +77,10 @@ class Recorder:
         self._file: BufferedWriter | None = None
         self._bytes = self._ticks = 0
         self._is_over = False
+
+    def begin_with(self, memory: Memory) -> None:
+        """Note what the pipeline knew before its first tick."""
+        self._begin["memory"] = asdict(memory)
 
     def put(
         self, observations: Sequence[Observation], result: StepResult, numbers: Mapping[str, Sequence[int]]
@@ -158,6 +163,20 @@ class RecordedPipeline:
             take_person_number=self._noting("person", take_person),
         )
         self._recorder = recorder
+
+    @property
+    def embedder(self) -> str:
+        """Name what describes looks; empty for nothing."""
+        return self._pipeline.embedder
+
+    def memory(self) -> Memory | None:
+        """Give what is known of people, to be kept over a restart; None before there was anything to know."""
+        return self._pipeline.memory()
+
+    def remember(self, memory: Memory) -> None:
+        """Take in what a pipeline before this one knew, before the first tick."""
+        self._recorder.begin_with(memory)
+        self._pipeline.remember(memory)
 
     def step(self, frames: Sequence[Frame]) -> StepResult:
         """Take in the frames of one tick."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from environments.geometry import CameraModel, Lens
+from gpuworker.pipeline.memory import Known, Memory
 from gpuworker.pipeline.settings import PipelineSettings
 from gpuworker.pipeline.step import Pipeline
 from gpuworker.pipeline.values import Detections, Frame, Observation, Site, Zone
@@ -130,6 +131,8 @@ class _Run:
             take_person_number=self._persons,
             settings=_settings(begin["settings"]),
         )
+        if "memory" in begin:
+            self._pipeline.remember(_memory(begin["memory"]))
         self._first_at: datetime | None = None
         self._last_at: datetime | None = None
 
@@ -210,6 +213,11 @@ def _unpack_array(code: int, data: bytes) -> NDArray:
 def _observation(o: dict[str, Any]) -> Observation:
     found = Detections(o["xyxy"], o["confidence"])
     return Observation(o["camera_id"], o["seq"], o["captured_at"], found, o["embeddings"])
+
+
+def _memory(memory: dict[str, Any]) -> Memory:
+    persons = tuple(Known(**known) for known in memory["persons"])
+    return Memory(memory["at"], persons, memory["cameras"], memory["similarities"])
 
 
 def _site(site: dict[str, Any]) -> Site:

@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from timescale.db.models.fields import TimescaleDateTimeField
 
+from environments.fields import EncryptedBinaryField
 from environments.models import Camera, Environment, Zone
 from tracking.choices import ActualState, DesiredState, EventKind
 
@@ -126,6 +127,40 @@ class Person(models.Model):
 
     def __str__(self) -> str:
         return f"#{self.number}"
+
+
+class GalleryEntry(models.Model):
+    """What is remembered of a person's looks, and where the person was last: sealed, as looks are personal data."""
+
+    person = models.OneToOneField(
+        Person, models.CASCADE, related_name="gallery_entry", primary_key=True, db_constraint=False
+    )
+    environment = models.ForeignKey(Environment, models.CASCADE, related_name="+")
+    embedder = models.CharField(_("embedder"), max_length=200)
+    seen_at = models.DateTimeField(_("last seen"))
+    content = EncryptedBinaryField()
+
+    class Meta:
+        verbose_name_plural = "gallery entries"
+        indexes = [
+            # gallery.gallery_read: whom a worker that begins may recognise
+            models.Index(fields=["environment", "embedder", "-seen_at"], name="gallery_recent"),
+        ]
+
+    def __str__(self) -> str:
+        return f"looks of {self.person_id}"
+
+
+class GalleryState(models.Model):
+    """What looks mean in an environment, as its worker learned it; sealed."""
+
+    environment = models.OneToOneField(Environment, models.CASCADE, related_name="+", primary_key=True)
+    embedder = models.CharField(_("embedder"), max_length=200)
+    at = models.DateTimeField(_("as of"))
+    content = EncryptedBinaryField()
+
+    def __str__(self) -> str:
+        return f"gallery of {self.environment} at {self.at}"
 
 
 class Track(models.Model):

@@ -49,6 +49,17 @@ class CameraMeans:
         # shrunk to zero while few are known
         return unit(looks - self._sum[camera] / (self._count[camera] + self._settings.camera_prior))
 
+    def learned(self) -> list[tuple[Floats, float]]:
+        """Give the weighted sum of each camera's embeddings (d,), and their weight."""
+        return [(total.copy(), float(count)) for total, count in zip(self._sum, self._count, strict=True)]
+
+    def relearn(self, camera: int, total: Floats, count: float) -> None:
+        """Take what was learned of a camera before; where sizes differ, the model of the last one holds."""
+        if self._sum.shape[1] != len(total):
+            self._sum = np.zeros((len(self._count), len(total)))
+            self._count[:] = 0.0
+        self._sum[camera], self._count[camera] = total, count
+
 
 class LikelihoodRatio:
     """How much more likely a similarity is for one person than for two."""
@@ -64,6 +75,14 @@ class LikelihoodRatio:
         row = self._moments[int(same)]
         row += [len(s), s.sum(), (s**2).sum()]
         row *= min(1.0, self._settings.pair_memory / max(row[0], 1.0))
+
+    def learned(self) -> Floats:
+        """Give what was learned, (2, 3): of different people and of one, how many pairs, their sum and sum of squares."""
+        return self._moments.copy()
+
+    def relearn(self, moments: Floats) -> None:
+        """Take what was learned before."""
+        self._moments = np.array(moments, dtype=np.float64).reshape(2, 3)
 
     @property
     def is_learned(self) -> bool:

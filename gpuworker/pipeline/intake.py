@@ -1,6 +1,6 @@
 """The frames of a tick as the tracker can use them: in order of capture, measured, with looks made comparable."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -59,6 +59,16 @@ class Intake:
         self._index = {camera.camera_id: i for i, camera in enumerate(views.cameras)}
         self._camera_means = CameraMeans(len(views), settings.appearance)
         self._last_frame: dict[str, datetime] = {}
+
+    def looks_learned(self) -> dict[str, tuple[Floats, float]]:
+        """Give by camera the weighted sum of its embeddings (d,), and their weight."""
+        learned = self._camera_means.learned()
+        return {camera_id: learned[i] for camera_id, i in self._index.items()}
+
+    def looks_relearn(self, learned: Mapping[str, tuple[Floats, float]]) -> None:
+        """Take what was learned before of the cameras that are still there."""
+        for camera_id in learned.keys() & self._index.keys():
+            self._camera_means.relearn(self._index[camera_id], *learned[camera_id])
 
     def take(self, observations: Sequence[Observation], at: datetime) -> Tick:
         """Take the frames of calibrated cameras that are not too late, in order of capture."""

@@ -2,46 +2,30 @@
 
 A new track is a new person unless it looks like exactly one person who is away and could have come here
 in the time gone by. The decision is taken when the track is first published, and may be revised once
-while the track is young; in doubt it is a new person.
+while the track is young; in doubt it is a new person. After an interruption, when everybody's track is
+new, a track waits a moment for its look before it is anybody.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpuworker.pipeline.appearance import LikelihoodRatio, unit
+from gpuworker.pipeline.memory import Known
 from gpuworker.pipeline.revision import Revision, place_odds
 from gpuworker.pipeline.seams import TakeNumber
 from gpuworker.pipeline.settings import IdentitySettings
 from gpuworker.pipeline.tracks import Tracks
+from gpuworker.pipeline.values import NO_ID
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+NEVER = datetime.min.replace(tzinfo=UTC)
 TIDY = timedelta(seconds=1)  # between two searches for what was too long ago
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is remembered of a person.
-
-    Attributes:
-        number: the person.
-        track: the latest track.
-        at, place_m: when and where last published.
-        looks: (k, d) unit prototypes, the latest last.
-        velocity_mps: (2,) when last published.
-    """
-
-    number: int
-    track: int
-    at: datetime
-    place_m: Floats
-    looks: Floats
-    velocity_mps: Floats = field(default_factory=lambda: np.zeros(2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +68,22 @@ class Renamed:
 class _Newcomer:
     """A track whose person may still turn out to be known."""
 
-    number: int
     born_at: datetime
     place_m: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class _Interruption:
+    """A time in which nothing was seen.
+
+    Attributes:
+        began_at, ended_at: its last tick before, and its first one after.
+        persons: who was on the floor when it began, and has not been seen since.
+    """
+
+    began_at: datetime
+    ended_at: datetime
+    persons: set[int]
 
 
 class Persons:
@@ -103,37 +100,57 @@ class Persons:
         self._known: dict[int, Known] = {}  # person -> what is remembered
         self._newcomers: dict[int, _Newcomer] = {}  # by track
         # who was here in the tick before, whose place is noted once they have gone
-        self._before = (datetime.min.replace(tzinfo=UTC), Tracks.none(0), np.zeros(0, dtype=np.int64))
-        self._tidied_at = datetime.min.replace(tzinfo=UTC)
+        self._before = (NEVER, Tracks.none(0), np.zeros(0, dtype=np.int64))
+        self._tidied_at = NEVER
+        self._interrupted_at: datetime | None = None  # until the first tick after it
+        self._interruption: _Interruption | None = None
+
+    @property
+    def at(self) -> datetime | None:
+        """Give the instant of the last tick, also of one before an interruption; None where there was none."""
+        return self._interrupted_at or (None if self._before[0] == NEVER else self._before[0])
 
     def step(
         self, at: datetime, tracks: Tracks, revisions: Sequence[Revision] = ()
     ) -> tuple[Ints, tuple[Recognition, ...], tuple[Renamed, ...]]:
-        """Give the person of each published track (n,), who was recognised, and who was renamed in this tick."""
+        """Give the person of each published track (n,), who was recognised, and who was renamed in this tick.
+
+        A person is NO_ID while it is too early to say who it is after an interruption.
+        """
         ids = tracks.number.tolist()
+        self._go_on(at)
         self._note_gone(ids)
         before = {r.before: self._person[r.before] for r in revisions if r.before in self._person}
-        fresh = [t for t in ids if t not in self._person]
-        open_ = [i for i, t in enumerate(ids) if t in self._newcomers or t not in self._person]
+        for i, t in enumerate(ids):
+            if t not in self._person and t not in self._newcomers:
+                self._newcomers[t] = _Newcomer(at, tracks.mean[i, :2].copy())
+        open_ = [i for i, t in enumerate(ids) if t in self._newcomers]
         recognised = self._recognise(at, tracks, open_)
         for r in recognised:
             self._person[r.track] = r.person
+            if self._interruption:
+                self._interruption.persons.discard(r.person)
             self._newcomers.pop(r.track, None)
             if r.previous is not None:
                 self._known.pop(r.previous, None)
-        for t in fresh:
-            if t not in self._person:
+        for t in ids:
+            if t not in self._person and not self._waits(at, t):
                 self._person[t] = self._take_number()
-                place_m = tracks.mean[ids.index(t), :2].copy()
-                self._newcomers[t] = _Newcomer(self._person[t], at, place_m)
-        person = np.array([self._person[t] for t in ids], dtype=np.int64)
-        unknown = [p not in self._known for p in person.tolist()]
-        self._remember(at, tracks, person, (tracks.looked | np.array(unknown, dtype=bool)).nonzero()[0])
+        person = np.array([self._person.get(t, NO_ID) for t in ids], dtype=np.int64)
+        unknown = [p not in self._known and p != NO_ID for p in person.tolist()]
+        self._remember(
+            at,
+            tracks,
+            person,
+            ((tracks.looked & (person != NO_ID)) | np.array(unknown, dtype=bool)).nonzero()[0],
+        )
         self._before = at, tracks, person
         renamed = tuple(
             Renamed(self._person[r.after], before[r.before], r.is_new and r.before not in ids, r)
             for r in revisions
-            if r.after in ids and r.before in before and self._person[r.after] != before[r.before]
+            if r.after in ids
+            and r.before in before
+            and self._person.get(r.after, before[r.before]) != before[r.before]
         )
         for merged in (r for r in renamed if r.is_merged):
             self._known.pop(merged.previous, None)
@@ -158,6 +175,8 @@ class Persons:
         away.sort(key=lambda k: k.at, reverse=True)
         # who went last is the likeliest to be back
         prior = s.return_logit - np.log(np.arange(len(away)) + 1.0)
+        if self._interruption:
+            prior[[k.number in self._interruption.persons for k in away]] = s.interrupted_logit
         first = np.cumsum([0, *(len(k.looks) for k in away[:-1])])
         alike = unit(tracks.all_looks[clear]) @ np.concatenate([k.looks for k in away]).T
         similarity = np.maximum.reduceat(alike, first, axis=1)  # (r, away)
@@ -268,7 +287,7 @@ class Persons:
         if at - self._tidied_at < TIDY:
             return
         self._tidied_at = at
-        present = {self._person[t] for t in here}
+        present = {self._person.get(t) for t in here}
         gone = [
             n for n, k in self._known.items() if n not in present and (at - k.at).total_seconds() > s.memory_s
         ]
@@ -277,13 +296,32 @@ class Persons:
         live = {k.track for k in self._known.values()} | here
         self._person = {t: p for t, p in self._person.items() if t in live}
 
-    def learn(self, known: Iterable[Known]) -> None:
-        """Take in people known from before, e.g. from a store after a restart."""
+    def _go_on(self, at: datetime) -> None:
+        """Note in the first tick who was there when an interruption began; end it once that is too long ago."""
+        if self._interrupted_at is not None:
+            began_at, self._interrupted_at = self._interrupted_at, None
+            there = {n for n, k in self._known.items() if k.at >= began_at}
+            self._interruption = _Interruption(began_at, at, there)
+        gap = self._interruption
+        if gap and (not gap.persons or (at - gap.began_at).total_seconds() > self._settings.hidden_s):
+            self._interruption = None
+
+    def _waits(self, at: datetime, track: int) -> bool:
+        """Say whether it is too early after an interruption to take a track for a new person."""
+        gap = self._interruption
+        if gap is None or (at - gap.ended_at).total_seconds() > self._settings.revise_s:
+            return False
+        seen_s = (at - self._newcomers[track].born_at).total_seconds()
+        return seen_s < self._settings.collect_s
+
+    def learn(self, known: Iterable[Known], interrupted_at: datetime) -> None:
+        """Take in people known from before, and until when the floor was watched."""
         for who in known:
             self._known[who.number] = replace(who, looks=unit(who.looks))
+        self._interrupted_at = interrupted_at
 
     def known(self) -> tuple[Known, ...]:
-        """Give what is remembered of everybody, e.g. for a store."""
+        """Give what is remembered of everybody."""
         at, tracks, person = self._before
         for i, number in enumerate(person.tolist()):
             self._note(at, tracks, number, i)

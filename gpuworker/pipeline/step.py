@@ -1,6 +1,7 @@
 """The pipeline: frames in, people and events out; a plain call without I/O."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
@@ -8,7 +9,8 @@ from numpy.typing import NDArray
 
 from gpuworker.pipeline.appearance import LikelihoodRatio
 from gpuworker.pipeline.boxes import covered_share
-from gpuworker.pipeline.persons import Known, Persons
+from gpuworker.pipeline.memory import Memory
+from gpuworker.pipeline.persons import Persons
 from gpuworker.pipeline.seams import Detector, Embedder, TakeNumber
 from gpuworker.pipeline.settings import PipelineSettings
 from gpuworker.pipeline.smoothing import Smoother
@@ -52,19 +54,35 @@ class Pipeline:
         self._embedder = embedder
         self._settings = settings or PipelineSettings()
         likelihood = LikelihoodRatio(self._settings.appearance)
+        self._likelihood = likelihood
         self._tracker = FloorTracker(site, take_track_number, self._settings, likelihood)
         self._persons = Persons(take_person_number, likelihood, self._settings.identity)
         self._events = FloorEvents(site.zones, self._settings.events)
         self._smoother = Smoother(self._settings.smoothing, self._settings.tracker.acceleration_psd)
         self.perceived_ms: dict[str, float] = {}
 
-    def known_persons(self) -> tuple[Known, ...]:
-        """Give what is remembered of people, to be stored over a restart."""
-        return self._persons.known()
+    @property
+    def embedder(self) -> str:
+        """Name what describes looks; empty for nothing."""
+        return self._embedder.name if self._embedder else ""
 
-    def remember(self, persons: Iterable[Known]) -> None:
-        """Take in people known from before, so that they can be recognised."""
-        self._persons.learn(persons)
+    def memory(self) -> Memory | None:
+        """Give what is known of people, to be kept over a restart; None before there was anything to know."""
+        at = self._persons.at
+        if at is None:
+            return None
+        return Memory(
+            at=at,
+            persons=self._persons.known(),
+            cameras=self._tracker.looks_learned(),
+            similarities=self._likelihood.learned(),
+        )
+
+    def remember(self, memory: Memory) -> None:
+        """Take in what a pipeline before this one knew, so that people are recognised; before the first tick."""
+        self._tracker.looks_relearn(memory.cameras)
+        self._likelihood.relearn(memory.similarities)
+        self._persons.learn(memory.persons, memory.at)
 
     def step(self, frames: Sequence[Frame]) -> StepResult:
         """Take in the frames of one tick, at most a few for each camera.
@@ -105,6 +123,7 @@ class Pipeline:
         followed = self._tracker.step(observations)
         tracked = perf_counter()
         persons, recognised, renamed = self._persons.step(followed.at, followed.tracks, followed.revisions)
+        followed, persons = _somebody(followed, persons)
         people = _people(followed, persons)
         identified = perf_counter()
         events = self._events.step(people, recognised, renamed)
@@ -161,6 +180,15 @@ class Pipeline:
         clean = np.flatnonzero((share <= s.appearance.clean_share) & (height >= s.min_crop_px))
         chosen = clean[np.argsort(share[clean], kind="stable")][: s.embeddings_per_tick]
         return [np.sort(box[chosen[frame[chosen] == k]]).astype(np.int64) for k in range(len(frames))]
+
+
+def _somebody(followed: Followed, person: Ints) -> tuple[Followed, Ints]:
+    """Leave out the tracks of which it is too early to say who they are."""
+    known = person != NO_ID
+    if known.all():
+        return followed, person
+    cameras = tuple(seen for seen, is_known in zip(followed.cameras, known, strict=True) if is_known)
+    return replace(followed, tracks=followed.tracks.select(known), cameras=cameras), person[known]
 
 
 def _people(followed: Followed, person: Ints) -> People:

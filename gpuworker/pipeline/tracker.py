@@ -1,6 +1,6 @@
 """One tracker on the floor over all cameras: predict, match, correct, judge existence, give birth."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -89,6 +89,14 @@ class FloorTracker:
     def shifts(self) -> tuple[CameraShift, ...]:
         """Give how far each camera's boxes lie beside what the other cameras say."""
         return self._calibration.shifts
+
+    def looks_learned(self) -> dict[str, tuple[Floats, float]]:
+        """Give by camera the weighted sum of its embeddings (d,), and their weight."""
+        return self._intake.looks_learned()
+
+    def looks_relearn(self, learned: Mapping[str, tuple[Floats, float]]) -> None:
+        """Take what was learned before of the cameras that are still there."""
+        self._intake.looks_relearn(learned)
 
     def step(self, observations: Sequence[Observation]) -> Followed:
         """Take in the frames of one tick; give who is where at the newest capture time so far.

@@ -15,6 +15,7 @@ from environments.models import Calibration, Camera, Environment, Zone
 from environments.selectors import calibration_problems, camera_models
 from gpuworker.backends import make_detector, make_embedder
 from gpuworker.pipeline import values
+from gpuworker.pipeline.memory import Memory
 from gpuworker.pipeline.seams import Source, TakeNumber
 from gpuworker.pipeline.settings import PipelineSettings, SmoothingSettings
 from gpuworker.pipeline.step import Pipeline
@@ -31,6 +32,19 @@ RECORDINGS_KEPT = 5  # newest ones of each environment
 
 class Stepper(Protocol):
     """Turns the frames of a tick into people and events."""
+
+    @property
+    def embedder(self) -> str:
+        """Name what describes looks; empty for nothing."""
+        ...
+
+    def memory(self) -> Memory | None:
+        """Give what is known of people, to be kept over a restart; None before there was anything to know."""
+        ...
+
+    def remember(self, memory: Memory) -> None:
+        """Take in what was known before, before the first tick."""
+        ...
 
     def step(self, frames: Sequence[Frame]) -> StepResult:
         """Take in the frames of one tick."""

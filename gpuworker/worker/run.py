@@ -12,6 +12,7 @@ from django.conf import settings
 from environments.models import Camera, CameraState
 from gpuworker.pipeline.seams import Source
 from gpuworker.pipeline.values import Event, Frame, Zone
+from gpuworker.sinks.gallery import GallerySink, memory_restore
 from gpuworker.sinks.live import LiveSink
 from gpuworker.sinks.rows import RowsSink
 from gpuworker.sinks.sampler import Sampler
@@ -84,6 +85,7 @@ class SessionRun:
         self._supplies = tracks, persons = _supplies(session)
         name = f"{session.environment.slug}/{self.started_at:%Y%m%dT%H%M%S%fZ}-{session.pk}"
         self._pipeline = parts.make_pipeline(site, tracks, persons, name)
+        self._gallery = self._open_gallery(session.environment_id)
         self.board = _board(session, keys, span_s=parts.meter_span_s)
         self.rows = RowsSink(
             _sampler(session, cameras, site.zones),
@@ -128,9 +130,22 @@ class SessionRun:
             result = self._pipeline.step(fitting)
             self.rows.put(result, fitting, provisional=self._pipeline.unsettled())
             self.live.put(result, fitting)
+            if self._gallery and self._gallery.is_due(now_s := time.monotonic()):
+                self._gallery.put(self._pipeline.memory(), now_s)
             for event in result.events:
                 if event.kind == EventKind.CAMERA_MOVED and event.camera_id is not None:
                     self.states.complain(event.camera_id, _moved(event))
+
+    def _open_gallery(self, environment_id: int) -> GallerySink | None:
+        """Remember whom the place's last pipeline knew, and keep whom this one knows; without looks there is nothing."""
+        embedder = self._pipeline.embedder
+        if not embedder:
+            return None
+        memory = memory_restore(environment_id=environment_id, embedder=embedder, now=self.started_at)
+        if memory is not None:
+            logger.info("%d people are remembered, as of %s", len(memory.persons), memory.at)
+            self._pipeline.remember(memory)
+        return GallerySink(environment_id=environment_id, embedder=embedder)
 
     def _fits(self, frame: Frame) -> bool:
         """Say whether a picture has the size that its camera is calibrated for; tell people if not."""
@@ -193,6 +208,9 @@ class SessionRun:
         if farewell:
             self.states.switch_off()
         self.rows.put_last(self._pipeline.finish())
+        if self._gallery:
+            self._gallery.put(self._pipeline.memory(), time.monotonic())
+            self._gallery.close()
         self.rows.close()
         self.live.close(farewell=farewell)
 

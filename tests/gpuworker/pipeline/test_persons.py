@@ -6,22 +6,28 @@ import numpy as np
 import pytest
 
 from gpuworker.pipeline.appearance import LikelihoodRatio, unit
-from gpuworker.pipeline.persons import Known, Persons
+from gpuworker.pipeline.memory import Known
+from gpuworker.pipeline.persons import Persons
 from gpuworker.pipeline.settings import AppearanceSettings, IdentitySettings
 from gpuworker.pipeline.tracks import Tracks
+from gpuworker.pipeline.values import NO_ID
 from tests.gpuworker.pipeline.staging import START, state
 
 RED, BLUE = np.array([1.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0])
 LOOKS = 10.0  # embeddings behind a look
 
 
-@pytest.fixture
-def persons():
+def learned():
     rng = np.random.default_rng(0)
     likelihood = LikelihoodRatio(AppearanceSettings())
     likelihood.learn(rng.normal(0.8, 0.08, 500), same=True)
     likelihood.learn(rng.normal(0.0, 0.2, 500), same=False)
     return Persons(count(1).__next__, likelihood, IdentitySettings())
+
+
+@pytest.fixture
+def persons():
+    return learned()
 
 
 def tracks(*people):
@@ -127,8 +133,45 @@ def test_persons_forget_who_was_away_too_long(persons):
 
 
 def test_persons_know_those_of_before_a_restart(persons):
-    persons.learn([Known(number=77, track=5, at=at(-30), place_m=np.zeros(2), looks=unit(RED)[None])])
+    persons.learn([known(77, at(-30), RED)], at(-20))
     assert persons.step(at(0), tracks((11, 0, 0, RED * LOOKS)))[0].tolist() == [77]
+
+
+def known(number, seen_at, look, place_m=(0, 0)):
+    return Known(number=number, track=5, at=seen_at, place_m=np.array(place_m, float), looks=unit(look)[None])
+
+
+def test_tracks_wait_for_their_look_after_an_interruption(persons):
+    persons.learn([known(77, at(-5), RED), known(78, at(-5), BLUE, (5, 0))], at(-5))
+    green = np.array([0.0, 0.0, 1.0])
+    here = (11, 0, 0, RED * 0), (12, 5, 0, BLUE * LOOKS), (13, 9, 9, green * LOOKS)
+    assert persons.step(at(0), tracks(*here))[0].tolist() == [NO_ID, 78, NO_ID]
+    assert persons.at == at(0)
+    assert persons.step(at(1), tracks((11, 0.5, 0, RED * LOOKS), *here[1:]))[0].tolist() == [77, 78, NO_ID]
+    # everybody is back: whoever comes now is new at once
+    assert persons.step(at(1.1), tracks((14, 3, 3, RED * 0), *here[1:]))[0].tolist() == [1, 78, 2]
+
+
+def test_tracks_wait_no_longer_than_they_may_after_an_interruption(persons):
+    persons.learn([known(77, at(-5), RED)], at(-5))
+    assert persons.step(at(0), tracks((11, 0, 0, BLUE * LOOKS)))[0].tolist() == [NO_ID]
+    assert persons.step(at(1.4), tracks((11, 0, 0, BLUE * LOOKS)))[0].tolist() == [NO_ID]
+    assert persons.step(at(1.6), tracks((11, 0, 0, BLUE * LOOKS)))[0].tolist() == [1]
+    assert persons.step(at(9.0), tracks((12, 0, 0, BLUE * 0)))[0].tolist() == [2]
+
+
+def test_who_was_there_when_it_was_interrupted_is_likelier_back_than_who_had_gone():
+    def recognised(there_at):
+        """Count how many of ever less alike newcomers are taken for the person of before."""
+        count_ = 0
+        for far in np.linspace(0.0, 2.0, 41):
+            persons = learned()
+            persons.learn([known(77, there_at, RED)], at(-10))
+            who = persons.step(at(0), tracks((11, 0, 0, unit(RED + far * BLUE) * LOOKS)))[0].tolist()
+            count_ += who == [77]
+        return count_
+
+    assert recognised(at(-10)) > recognised(at(-11)) > 0
 
 
 def test_persons_without_learned_likelihood_hold_to_the_threshold():

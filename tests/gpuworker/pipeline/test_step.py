@@ -168,12 +168,14 @@ def test_known_persons_of_one_pipeline_can_be_remembered_by_the_next(detector):
     detector.people = state((3, 3), (7, 7))
     for k in range(12):
         first.step(frames(k / 4))
-    known = first.known_persons()
-    assert sorted(k.number for k in known) == [1, 2]
-    assert all(len(k.looks) for k in known)
+    memory = first.memory()
+    assert memory.at == frames(11 / 4)[0].captured_at
+    assert sorted(k.number for k in memory.persons) == [1, 2]
+    assert all(len(k.looks) for k in memory.persons)
     second = make(detector, TwoLooks())
-    second.remember(known)
-    assert sorted(k.number for k in second.known_persons()) == [1, 2]
+    assert second.memory() is None
+    second.remember(memory)
+    assert sorted(k.number for k in second.memory().persons) == [1, 2]
 
 
 def test_camera_shift_of_good_calibrations_is_small(detector):

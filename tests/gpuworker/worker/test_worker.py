@@ -91,6 +91,8 @@ class Site:
 class Pipeline:
     """Sees one person in every frame."""
 
+    embedder = ""
+
     def __init__(self, site: Site, track: int, person: int):
         self._site, self._tracks = site, {track: person}
 

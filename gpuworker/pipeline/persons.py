@@ -6,6 +6,7 @@ while the track is young; in doubt it is a new person. After an interruption, wh
 new, a track waits a moment for its look before it is anybody.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 NEVER = datetime.min.replace(tzinfo=UTC)
+LIKELIEST = 4.0  # log odds that anything but looks and place may say
 TIDY = timedelta(seconds=1)  # between two searches for what was too long ago
 
 
@@ -84,6 +86,11 @@ class _Interruption:
     began_at: datetime
     ended_at: datetime
     persons: set[int]
+
+    def logit(self, stay_s: float) -> float:
+        """Give the log odds that somebody who was there is there still, and did not leave meanwhile."""
+        length_s = max((self.ended_at - self.began_at).total_seconds(), 0.0)
+        return min(-math.log(math.expm1(length_s / stay_s) + 1e-9), LIKELIEST)
 
 
 class Persons:
@@ -176,7 +183,7 @@ class Persons:
         # who went last is the likeliest to be back
         prior = s.return_logit - np.log(np.arange(len(away)) + 1.0)
         if self._interruption:
-            prior[[k.number in self._interruption.persons for k in away]] = s.interrupted_logit
+            prior[[k.number in self._interruption.persons for k in away]] = self._interruption.logit(s.stay_s)
         first = np.cumsum([0, *(len(k.looks) for k in away[:-1])])
         alike = unit(tracks.all_looks[clear]) @ np.concatenate([k.looks for k in away]).T
         similarity = np.maximum.reduceat(alike, first, axis=1)  # (r, away)

@@ -205,8 +205,8 @@ class IdentitySettings:
         overlap_s: a track that is losing its person may live on beside the new one for so long.
         revise_s: a new person may still be recognised for so long.
         memory_s: people away for longer are not recognised.
-        interrupted_logit: odds, place and look aside, that a newcomer after a time in which nothing was seen is
-            somebody who was there when it began.
+        stay_s: after a time in which nothing was seen, the chance that somebody is still there has fallen to a third
+            in so long.
         collect_s: after such a time a track waits so long at most for its look before it is anybody.
     """
 
@@ -237,7 +237,7 @@ class IdentitySettings:
     overlap_s: float = 1.0
     revise_s: float = 4.0
     memory_s: float = 1800.0
-    interrupted_logit: float = 1.0
+    stay_s: float = 60.0
     collect_s: float = 1.5
 
 

@@ -191,7 +191,8 @@ def state_packed(memory: Memory) -> bytes:
         {
             "at": memory.at,
             "cameras": {
-                key: [total.astype("<f4").tobytes(), weight] for key, (total, weight) in memory.cameras.items()
+                key: [total.astype("<f4").tobytes(), weight]
+                for key, (total, weight) in memory.cameras.items()
             },
             "similarities": memory.similarities.tolist(),
         },

@@ -34,6 +34,9 @@ class TrackerSettings:
         survival_per_s: people leave.
         logit_limit: no certainty is beyond doubt.
         publish_logit: two to one for a person shows it for the first time; later, likelier than not is enough.
+        publish_age_s: what flickers for less long is nobody: a newcomer is shown once the next tick would be later
+            than this after the first sight,
+        publish_sure_logit: or as soon as so much speaks for the person.
         coast_s: an unseen track is kept this long.
         publish_unseen_s: and shown this long.
         drop_logit: a track less likely than this is dropped.
@@ -76,6 +79,8 @@ class TrackerSettings:
     survival_per_s: float = 0.97
     logit_limit: float = 4.0
     publish_logit: float = 0.7
+    publish_age_s: float = 0.4
+    publish_sure_logit: float = 3.0
     coast_s: float = 1.5
     publish_unseen_s: float = 0.3
     drop_logit: float = -3.0

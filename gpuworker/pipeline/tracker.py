@@ -84,6 +84,7 @@ class FloorTracker:
         self._likelihood = likelihood
         self._born = 0  # tracks so far
         self._at: datetime | None = None
+        self._next_s = np.inf  # until the next tick, as it was since the last one
 
     @property
     def shifts(self) -> tuple[CameraShift, ...]:
@@ -127,6 +128,7 @@ class FloorTracker:
             raise ValueError("the first tick needs at least one observation")
         at = max(times)
         dt_s = (at - self._at).total_seconds() if self._at else 0.0
+        self._next_s = dt_s if self._at else np.inf
         if dt_s > s.gap_limit_s:
             self._tracks = Tracks.none(len(self._views))
         t = self._tracks
@@ -135,6 +137,7 @@ class FloorTracker:
             mean=mean,
             covariance=covariance,
             logit=survived(t.logit, dt_s, s),
+            age_s=t.age_s + dt_s,
             unseen_s=t.unseen_s + dt_s,
             since_s=t.since_s + dt_s,
             now=np.zeros_like(t.now),
@@ -335,8 +338,9 @@ class FloorTracker:
     ) -> Followed:
         """Give numbers to those who are shown for the first time, and hand out what is shown."""
         t, s = self._tracks, self._settings
-        enough = np.where(t.number == NO_ID, s.publish_logit, 0.0)
-        shown = (t.logit > enough) & (t.unseen_s <= s.publish_unseen_s)
+        waits = (t.age_s + self._next_s < s.publish_age_s) & (t.logit < s.publish_sure_logit) | (t.unseen_s > 0)
+        enough = np.where(waits, np.inf, s.publish_logit)
+        shown = (t.logit > np.where(t.number == NO_ID, enough, 0.0)) & (t.unseen_s <= s.publish_unseen_s)
         number = t.number.copy()
         for i in np.flatnonzero(shown & (number == NO_ID)):
             number[i] = self._take_number()

@@ -22,6 +22,7 @@ class Tracks:
         mean, covariance: (n, 5) and (n, 5, 5) of x, y, vx, vy, height.
         logit: (n,) log odds that the person exists.
         number: (n,) the track's id, NO_ID before it was published for the first time.
+        age_s: (n,) since the track began.
         unseen_s: (n,) since a camera saw the person.
         had: (n, c) whether the camera's last frame showed the person.
         since_s: (n, c) since the camera last showed the person, infinite for never.
@@ -36,6 +37,7 @@ class Tracks:
     covariance: Floats
     logit: Floats
     number: Ints
+    age_s: Floats
     unseen_s: Floats
     had: Bools
     since_s: Floats
@@ -56,6 +58,7 @@ class Tracks:
             covariance=np.zeros((0, STATE, STATE)),
             logit=np.zeros(0),
             number=np.zeros(0, np.int64),
+            age_s=np.zeros(0),
             unseen_s=np.zeros(0),
             had=np.zeros((0, cameras), bool),
             since_s=np.zeros((0, cameras)),
@@ -77,6 +80,7 @@ class Tracks:
             covariance=covariance,
             logit=logit,
             number=np.full(n, NO_ID),
+            age_s=np.zeros(n),
             unseen_s=np.zeros(n),
             had=now.copy(),
             since_s=np.where(now, 0.0, np.inf),

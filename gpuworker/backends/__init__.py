@@ -1,5 +1,9 @@
 """Detectors and embedders: one module for each heavy library, imported only when it is asked for."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gpuworker.backends.separation import check_separation
 from gpuworker.backends.spec import BackendError, parse_spec
 from gpuworker.pipeline.seams import Detector, Embedder
 from gpuworker.pipeline.values import Site
@@ -7,7 +11,7 @@ from gpuworker.pipeline.values import Site
 __all__ = ["BackendError", "make_detector", "make_embedder"]
 
 DETECTORS = "motion, onnx:PATH"
-EMBEDDERS = "colour, onnx:PATH, none"
+EMBEDDERS = "colour, onnx:PATH, clip[:MODEL[:PATH]], none"
 
 
 # The imports stand inside the functions so that a worker loads only the libraries it uses.
@@ -35,12 +39,25 @@ def make_detector(spec: str, *, site: Site, threads: int | None = None) -> Detec
     raise BackendError(f"no detector {spec!r}: choose one of {DETECTORS}")
 
 
-def make_embedder(spec: str, *, threads: int | None = None) -> Embedder | None:
-    """Make the embedder that a spec names, e.g. ``colour`` or ``onnx:PATH``; None for ``none``.
+def make_embedder(spec: str, *, device: str = "auto", threads: int | None = None) -> Embedder | None:
+    """Make the embedder that a spec names, e.g. ``colour`` or ``clip:ViT-B-16:PATH``; None for ``none``.
+
+    Args:
+        spec: kind, path and options, see :mod:`gpuworker.backends.spec`.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, unless the spec has an option ``device``.
+        threads: CPU threads of the model; None leaves the choice to its library.
 
     Raises:
-        BackendError: an unknown name or option, or a file that is missing or not such a model.
+        BackendError: an unknown name or option, a file that is missing or not such a model, or a model that does
+            not tell people apart.
     """
+    embedder = _open_embedder(spec, device, threads)
+    if embedder is not None:
+        check_separation(embedder)
+    return embedder
+
+
+def _open_embedder(spec: str, device: str, threads: int | None) -> Embedder | None:
     parsed = parse_spec(spec)
     match parsed.kind:
         case "none":
@@ -54,5 +71,25 @@ def make_embedder(spec: str, *, threads: int | None = None) -> Embedder | None:
         case "onnx":
             from gpuworker.backends.onnx_embedder import make_onnx_embedder  # noqa: PLC0415
 
-            return make_onnx_embedder(parsed, threads=threads)
+            return make_onnx_embedder(parsed, device=device, threads=threads)
+        case "clip":
+            with installed("open_clip", "clip"):
+                from gpuworker.backends.clip import make_clip_embedder  # noqa: PLC0415
+
+            return make_clip_embedder(parsed, device=device, threads=threads)
     raise BackendError(f"no embedder {spec!r}: choose one of {EMBEDDERS}")
+
+
+@contextmanager
+def installed(library: str, kind: str) -> Iterator[None]:
+    """Say what to install where a back-end's library is absent.
+
+    Raises:
+        BackendError: it is.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise BackendError(
+            f"{kind} needs {library}, which is not installed ({error}): pip install 'spoton[models]'"
+        ) from error

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuworker.backends.crops import by_frame
 from gpuworker.backends.spec import Spec
 from gpuworker.pipeline.values import Floats32, Frame
 
@@ -38,15 +39,17 @@ class ColourEmbedder:
         self._words = colour_words()
         self._weights = np.concatenate(stripe_weights())  # (2 * STRIPES, px): person, then background
 
-    def embed(self, frame: Frame, xyxy: Floats32) -> Floats32:
-        """Give unit embeddings of boxes (n, 4) px of one frame, (n, dimension); NaN beside the picture."""
-        out = np.full((len(xyxy), self.dimension), np.nan, np.float32)
-        crops = [cut(frame.image, box) for box in xyxy.tolist()]
+    def embed(self, frames: Sequence[Frame], xyxy: Sequence[Floats32]) -> list[Floats32]:
+        """Give unit embeddings of boxes (n, 4) px of each frame, (n, dimension); NaN beside the picture."""
+        crops = [
+            cut(frame.image, box) for frame, boxes in zip(frames, xyxy, strict=True) for box in boxes.tolist()
+        ]
+        out = np.full((len(crops), self.dimension), np.nan, np.float32)
         rows = [i for i, crop in enumerate(crops) if crop is not None]
         if rows:
             pictures = np.stack([crop for crop in crops if crop is not None])
             out[rows] = self._describe(pictures)
-        return out
+        return by_frame(out, xyxy)
 
     def _describe(self, crops: NDArray[np.uint8]) -> Floats32:
         level = crops.reshape(-1, 3) >> (8 - LEVEL_BITS)

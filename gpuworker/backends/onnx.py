@@ -95,6 +95,7 @@ def make_onnx_detector(spec: Spec, *, threads: int | None) -> OnnxDetector:
         BackendError: no such file, not an ONNX model, or a layout that is not known.
     """
     options = spec.numbers(
+        texts=(),
         confidence=Number(0.25, 0.0, 1.0),
         iou=Number(0.6, 0.0, 1.0),
         size=Number(0, 0, 4096),

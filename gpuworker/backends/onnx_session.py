@@ -9,6 +9,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
+from gpuworker.backends.accelerator import accelerator_errors, choose_device
 from gpuworker.backends.spec import BackendError
 
 # ONNX Runtime's errors have no ancestor of their own
@@ -22,6 +23,7 @@ ORT_ERRORS: tuple[type[Exception], ...] = (
     ort_errors.RuntimeException,
 )
 FLOAT_TYPES: dict[str, type[np.floating]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+MOST_GPUS = 16  # of a machine; ONNX Runtime itself says which are there
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
 
@@ -54,20 +56,24 @@ class OnnxModel:
 
         Raises:
             BackendError: the model does not take this batch.
+            AcceleratorFullError, AcceleratorLostError: the GPU cannot.
         """
         name = self.session.get_inputs()[0].name
-        try:
-            outputs: list[Any] = self.session.run(None, {name: batch.astype(self.dtype, copy=False)})
-        except ORT_ERRORS as error:
-            raise BackendError(f"{self.path}: cannot run on input {batch.shape}: {_line(error)}") from error
+        with accelerator_errors(self.path.name):
+            try:
+                outputs: list[Any] = self.session.run(None, {name: batch.astype(self.dtype, copy=False)})
+            except ORT_ERRORS as error:
+                raise BackendError(
+                    f"{self.path}: cannot run on input {batch.shape}: {_line(error)}"
+                ) from error
         return [np.asarray(output, dtype=np.float32) for output in outputs]
 
 
-def open_model(path: Path, *, threads: int | None) -> OnnxModel:
-    """Open an ONNX file on the GPU where ONNX Runtime has one, otherwise on the CPU.
+def open_model(path: Path, *, device: str = "auto", threads: int | None) -> OnnxModel:
+    """Open an ONNX file on a device: ``auto`` is the GPU where ONNX Runtime has one, otherwise the CPU.
 
     Raises:
-        BackendError: not an ONNX file, or its input is not one batch of three-channel pictures.
+        BackendError: not an ONNX file, its input is not one batch of three-channel pictures, or no such device.
     """
     options = ort.SessionOptions()
     # threads that spin while they wait steal the cores from decoding and tracking
@@ -75,11 +81,12 @@ def open_model(path: Path, *, threads: int | None) -> OnnxModel:
     options.log_severity_level = 3
     if threads is not None:
         options.intra_op_num_threads = threads
-    available = ort.get_available_providers()
     try:
-        session = ort.InferenceSession(str(path), options, providers=[p for p in PROVIDERS if p in available])
+        session = ort.InferenceSession(str(path), options, providers=_providers(device))
     except ORT_ERRORS as error:
         raise BackendError(f"{path} is not an ONNX model that can be loaded: {_line(error)}") from error
+    if device.startswith("cuda") and session.get_providers()[0] != PROVIDERS[0]:
+        raise BackendError(f"{path}: ONNX Runtime cannot use {device}: see its log, or choose the device cpu")
     inputs = session.get_inputs()
     shape = inputs[0].shape
     if len(inputs) != 1 or len(shape) != 4 or shape[1] != 3 or inputs[0].type not in FLOAT_TYPES:
@@ -97,6 +104,13 @@ def open_model(path: Path, *, threads: int | None) -> OnnxModel:
         dtype=FLOAT_TYPES[inputs[0].type],
         metadata=dict(session.get_modelmeta().custom_metadata_map),
     )
+
+
+def _providers(device: str) -> list[Any]:
+    gpus = MOST_GPUS if PROVIDERS[0] in ort.get_available_providers() else 0
+    where = choose_device(device, free_bytes=lambda: [0] * gpus)
+    gpu = [(PROVIDERS[0], {"device_id": where.partition(":")[2]})] if where != "cpu" else []
+    return [*gpu, PROVIDERS[-1]]
 
 
 def _line(error: Exception) -> str:

@@ -1,6 +1,6 @@
 """How a back-end is named: ``kind[:path][?option=value&...]``, e.g. ``onnx:models/yolox.onnx?confidence=0.4``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -35,15 +35,15 @@ class Spec:
     argument: str
     options: Mapping[str, str]
 
-    def numbers(self, **allowed: Number) -> dict[str, float]:
-        """Give the options as numbers, defaults where they are not set.
+    def numbers(self, *, texts: Sequence[str] = (), **allowed: Number) -> dict[str, float]:
+        """Give the options as numbers, defaults where they are not set; those in ``texts`` may be there too.
 
         Raises:
             BackendError: an option that this back-end has not, no number, or one out of range.
         """
         for name in self.options:
-            if name not in allowed:
-                choices = ", ".join(sorted(allowed)) or "none"
+            if name not in allowed and name not in texts:
+                choices = ", ".join(sorted([*allowed, *texts])) or "none"
                 raise BackendError(
                     f"{self.text!r}: unknown option {name!r}; options of {self.kind}: {choices}"
                 )
@@ -59,6 +59,17 @@ class Spec:
                 f"{self.text!r}: {name} must be a number from {option.low:g} to {option.high:g}, "
                 f"got {self.options[name]!r}"
             )
+        return value
+
+    def choice(self, name: str, choices: Sequence[str]) -> str:
+        """Give an option that is one of a few words, the first of them where it is not set.
+
+        Raises:
+            BackendError: another word.
+        """
+        value = self.options.get(name, choices[0])
+        if value not in choices:
+            raise BackendError(f"{self.text!r}: {name} must be one of {', '.join(choices)}, got {value!r}")
         return value
 
     def file(self) -> Path:

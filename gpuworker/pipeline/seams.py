@@ -20,14 +20,29 @@ class Detector(Protocol):
 
 
 class Embedder(Protocol):
-    """Describes how people look."""
+    """Describes how people look.
+
+    Attributes:
+        name: of the model, with what tells its weights from others; embeddings of different names do not compare.
+    """
 
     name: str
     dimension: int
 
-    def embed(self, frame: Frame, xyxy: Floats32) -> Floats32:
-        """Give unit embeddings of boxes (n, 4) px of one frame, (n, dimension) float32."""
+    def embed(self, frames: Sequence[Frame], xyxy: Sequence[Floats32]) -> list[Floats32]:
+        """Give unit embeddings of boxes (n, 4) px of each frame, (n, dimension) float32; one batch over all cameras.
+
+        A row is NaN where a box cannot be described.
+        """
         ...
+
+
+class AcceleratorFullError(RuntimeError):
+    """The accelerator's memory does not suffice for a call; a smaller batch, or a smaller input, may."""
+
+
+class AcceleratorLostError(RuntimeError):
+    """The accelerator failed; what this process has there is lost, and a new process is needed."""
 
 
 class SourceError(Exception):

@@ -164,9 +164,12 @@ class Pipeline:
         if self._embedder is None:
             return [np.zeros((len(found), 0), np.float32) for found in detections]
         out = [np.full((len(d), self._embedder.dimension), np.nan, np.float32) for d in detections]
-        for k, rows in enumerate(self._crops_worth_it(frames, detections)):
-            if len(rows):
-                out[k][rows] = self._embedder.embed(frames[k], detections[k].xyxy[rows])
+        chosen = self._crops_worth_it(frames, detections)
+        seen = [k for k, rows in enumerate(chosen) if len(rows)]
+        if seen:
+            boxes = [detections[k].xyxy[chosen[k]] for k in seen]
+            for k, looks in zip(seen, self._embedder.embed([frames[k] for k in seen], boxes), strict=True):
+                out[k][chosen[k]] = looks
         return out
 
     def _crops_worth_it(self, frames: Sequence[Frame], detections: Sequence[Detections]) -> list[Ints]:

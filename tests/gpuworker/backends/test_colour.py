@@ -23,7 +23,7 @@ def boxes(count: int) -> np.ndarray:
 
 def test_embeddings_are_unit_vectors():
     embedder = ColourEmbedder()
-    out = embedder.embed(frame(street((RED, BLUE), (BLUE, RED))), boxes(2))
+    out = embedder.embed([frame(street((RED, BLUE), (BLUE, RED)))], [boxes(2)])[0]
     assert out.shape == (2, embedder.dimension)
     assert out.dtype == np.float32
     assert np.linalg.norm(out, axis=1) == pytest.approx([1, 1], abs=1e-5)
@@ -31,8 +31,8 @@ def test_embeddings_are_unit_vectors():
 
 def test_same_clothes_are_closer_than_others_and_than_swapped_ones():
     embedder = ColourEmbedder()
-    here = embedder.embed(frame(street((RED, BLUE), (BLUE, RED), (GREEN, BLUE))), boxes(3))
-    there = embedder.embed(frame(street((RED, BLUE), light=0.8)), boxes(1))
+    here = embedder.embed([frame(street((RED, BLUE), (BLUE, RED), (GREEN, BLUE)))], [boxes(3)])[0]
+    there = embedder.embed([frame(street((RED, BLUE), light=0.8))], [boxes(1)])[0]
     similarity = here @ there[0]
     assert similarity[0] > 0.8
     assert similarity[0] > similarity[1] + 0.1
@@ -41,7 +41,7 @@ def test_same_clothes_are_closer_than_others_and_than_swapped_ones():
 
 def test_no_boxes_give_no_embeddings():
     embedder = ColourEmbedder()
-    assert embedder.embed(frame(street((RED, BLUE))), np.zeros((0, 4), np.float32)).shape == (
+    assert embedder.embed([frame(street((RED, BLUE)))], [np.zeros((0, 4), np.float32)])[0].shape == (
         0,
         embedder.dimension,
     )
@@ -49,7 +49,7 @@ def test_no_boxes_give_no_embeddings():
 
 def test_boxes_beside_the_picture_have_no_embedding():
     places = np.array([[-30, 0, -1, 50], [-15, 40, 15, 160], [90, 190, 110, 260], [np.nan] * 4], np.float32)
-    out = ColourEmbedder().embed(frame(street((RED, BLUE))), places)
+    out = ColourEmbedder().embed([frame(street((RED, BLUE)))], [places])[0]
     assert np.isnan(out).any(axis=1).tolist() == [True, False, False, True]
 
 

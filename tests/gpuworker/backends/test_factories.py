@@ -45,7 +45,7 @@ def test_make_detector_refuses_with_one_line(spec, message):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("hsv", "no embedder 'hsv': choose one of colour, onnx:PATH, none"),
+        ("hsv", "no embedder 'hsv': choose one of colour, onnx:PATH, clip[:MODEL[:PATH]], none"),
         ("colour?bins=8", "'colour?bins=8': unknown option 'bins'; options of colour: none"),
         ("none:x", "'none:x': none takes no path: write none"),
         ("onnx:", "'onnx:' names no file: write onnx:PATH"),

@@ -2,15 +2,17 @@ import numpy as np
 import pytest
 
 from gpuworker.backends import BackendError, make_embedder
+from gpuworker.backends.onnx_embedder import make_onnx_embedder
+from gpuworker.backends.onnx_session import OnnxModel
+from gpuworker.backends.spec import parse_spec
 from tests.gpuworker.backends.tiny_models import frame, grey_frame, save_model
 
 BOXES = np.array([[0, 0, 20, 40], [20, 0, 40, 40], [-9, 50, 9, 70]], np.float32)
 
 
 def embed(path, image_frame, boxes=BOXES):
-    embedder = make_embedder(f"onnx:{path}", threads=1)
-    assert embedder is not None
-    return embedder.embed(image_frame, boxes)
+    embedder = make_onnx_embedder(parse_spec(f"onnx:{path}"), device="cpu", threads=1)
+    return embedder.embed([image_frame], [boxes])[0]
 
 
 @pytest.mark.parametrize("batch", ["b", 1, 2, 8])
@@ -56,3 +58,36 @@ def test_other_outputs_are_refused(tmp_path, outputs, shapes):
         BackendError, match=r"expected one output \(1, dimension\) for 1 crops, got " + shapes
     ):
         make_embedder(f"onnx:{path}")
+
+
+def test_a_model_that_tells_nobody_apart_is_refused(tmp_path):
+    path = save_model(tmp_path / "net.onnx", [np.ones(7)], batch="b", height=32, width=16)
+    with pytest.raises(
+        BackendError, match=r"onnx:net@\w{8} does not tell people apart: .* weights are random"
+    ):
+        make_embedder(f"onnx:{path}")
+
+
+def test_a_model_of_no_numbers_is_refused(tmp_path):
+    path = save_model(tmp_path / "net.onnx", [np.full(7, np.nan)], batch="b", height=32, width=16)
+    with pytest.raises(BackendError, match="gives embeddings that are no numbers"):
+        make_embedder(f"onnx:{path}")
+
+
+def test_crops_of_all_frames_are_embedded_in_one_batch(tmp_path, monkeypatch):
+    path = save_model(tmp_path / "net.onnx", [np.array([1.0, 0.0])], batch="b", height=8, width=8)
+    embedder = make_onnx_embedder(parse_spec(f"onnx:{path}"), device="cpu", threads=1)
+    sizes = []
+    run = OnnxModel.run
+
+    def count(model, batch):
+        sizes.append(len(batch))
+        return run(model, batch)
+
+    monkeypatch.setattr(OnnxModel, "run", count)
+    frames = [grey_frame(level=level) for level in (0, 255)]
+    none = np.zeros((0, 4), np.float32)
+    dark, light, nobody = embedder.embed([*frames, frames[0]], [BOXES[:1], BOXES[:2], none])
+    assert sizes == [3]
+    assert (len(dark), len(light), len(nobody)) == (1, 2, 0)
+    assert dark[0, 1] < light[0, 1] == pytest.approx(light[1, 1])

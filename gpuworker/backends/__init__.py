@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from importlib.util import find_spec
 
 from gpuworker.backends.separation import check_separation
 from gpuworker.backends.spec import BackendError, parse_spec
+from gpuworker.pipeline.gallery import Gallery
 from gpuworker.pipeline.seams import Detector, Embedder
 from gpuworker.pipeline.values import Site
 
-__all__ = ["BackendError", "make_detector", "make_embedder"]
+__all__ = ["BackendError", "make_detector", "make_embedder", "make_gallery"]
 
 DETECTORS = "motion, onnx:PATH"
 EMBEDDERS = "colour, onnx:PATH, clip[:MODEL[:PATH]], none"
@@ -78,6 +81,15 @@ def _open_embedder(spec: str, device: str, threads: int | None) -> Embedder | No
 
             return make_clip_embedder(parsed, device=device, threads=threads)
     raise BackendError(f"no embedder {spec!r}: choose one of {EMBEDDERS}")
+
+
+def make_gallery(embedder: Embedder, *, device: str = "cpu") -> Gallery:
+    """Make an empty gallery of an embedder's looks, with the indexes that are installed."""
+    if find_spec("faiss") is None:
+        return Gallery(embedder.name, embedder.dimension, make_index=lambda embeddings: None)
+    from gpuworker.backends.faiss_index import make_index  # noqa: PLC0415
+
+    return Gallery(embedder.name, embedder.dimension, make_index=partial(make_index, device=device))
 
 
 @contextmanager

@@ -302,8 +302,12 @@ class PipelineSettings:
 
     Attributes:
         tracker, appearance, bias, health, identity, events, smoothing: of the parts.
-        embeddings_per_tick: crops that one tick may embed; the cleanest come first.
+        embeddings_per_tick: crops that one tick may embed; the most telling come first, then the cleanest.
         min_crop_px: a crop less high than this is not embedded.
+        known_looks: clean embeddings of somebody before it is enough to look again now and then.
+        doubt_s: who was so near to somebody else that they may be confused is looked at for so long after.
+        look_again_s: everybody else after so long.
+        look_apart_s: nobody sooner than so long after the last look; frames closer in time show the same.
     """
 
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
@@ -315,3 +319,7 @@ class PipelineSettings:
     smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
     embeddings_per_tick: int = 16
     min_crop_px: float = 40.0
+    known_looks: float = 12.0
+    doubt_s: float = 4.0
+    look_again_s: float = 0.5
+    look_apart_s: float = 0.1

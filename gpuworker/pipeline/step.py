@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuworker.pipeline.appearance import LikelihoodRatio
-from gpuworker.pipeline.boxes import covered_share
+from gpuworker.pipeline.crops import CropChoice
 from gpuworker.pipeline.memory import Memory
 from gpuworker.pipeline.persons import Persons
 from gpuworker.pipeline.seams import Detector, Embedder, TakeNumber
@@ -57,6 +57,7 @@ class Pipeline:
         self._likelihood = likelihood
         self._tracker = FloorTracker(site, take_track_number, self._settings, likelihood)
         self._persons = Persons(take_person_number, likelihood, self._settings.identity)
+        self._choice = CropChoice(self._settings)
         self._events = FloorEvents(site.zones, self._settings.events)
         self._smoother = Smoother(self._settings.smoothing, self._settings.tracker.acceleration_psd)
         self.perceived_ms: dict[str, float] = {}
@@ -160,29 +161,20 @@ class Pipeline:
         return self._smoother.finish()
 
     def _embed(self, frames: Sequence[Frame], detections: Sequence[Detections]) -> list[Floats32]:
-        """Embed the cleanest crops of the tick; rows of NaN for the others."""
-        if self._embedder is None:
+        """Embed the crops of the tick that tell the most; rows of NaN for the others."""
+        if self._embedder is None or not frames:
             return [np.zeros((len(found), 0), np.float32) for found in detections]
         out = [np.full((len(d), self._embedder.dimension), np.nan, np.float32) for d in detections]
-        chosen = self._crops_worth_it(frames, detections)
+        expected = self._tracker.expect([(frame.camera_id, frame.captured_at) for frame in frames])
+        now_s = max(frame.captured_at for frame in frames).timestamp()
+        budget = self._settings.embeddings_per_tick
+        chosen = self._choice.choose(frames, detections, expected, now_s, budget)
         seen = [k for k, rows in enumerate(chosen) if len(rows)]
         if seen:
             boxes = [detections[k].xyxy[chosen[k]] for k in seen]
             for k, looks in zip(seen, self._embedder.embed([frames[k] for k in seen], boxes), strict=True):
                 out[k][chosen[k]] = looks
         return out
-
-    def _crops_worth_it(self, frames: Sequence[Frame], detections: Sequence[Detections]) -> list[Ints]:
-        """Choose the boxes of each frame to embed, within the budget of the tick."""
-        s = self._settings
-        cover = [covered_share(found.xyxy) for found in detections]
-        frame = np.repeat(np.arange(len(frames)), [len(c) for c in cover])
-        box = np.concatenate([np.zeros(0, np.int64), *(np.arange(len(c)) for c in cover)])
-        share = np.concatenate([np.zeros(0), *cover])
-        height = np.concatenate([np.zeros(0), *(d.xyxy[:, 3] - d.xyxy[:, 1] for d in detections)])
-        clean = np.flatnonzero((share <= s.appearance.clean_share) & (height >= s.min_crop_px))
-        chosen = clean[np.argsort(share[clean], kind="stable")][: s.embeddings_per_tick]
-        return [np.sort(box[chosen[frame[chosen] == k]]).astype(np.int64) for k in range(len(frames))]
 
 
 def _somebody(followed: Followed, person: Ints) -> tuple[Followed, Ints]:

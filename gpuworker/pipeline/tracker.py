@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gpuworker.pipeline import births, kalman
 from gpuworker.pipeline.appearance import LikelihoodRatio, unit
+from gpuworker.pipeline.crops import Expected
 from gpuworker.pipeline.detectability import Detectability
 from gpuworker.pipeline.duplicates import Duplicates
 from gpuworker.pipeline.existence import judged, log_odds_detected, survived
@@ -119,6 +120,19 @@ class FloorTracker:
         boxes = tick.measured.valid.any(axis=1)
         self._health.count(tick.camera, tick.elapsed_s, tick.measured.frame[boxes], owner[boxes] != NO_ID)
         return self._publish(tick, at, observations, owner, revisions)
+
+    def expect(self, frames: Sequence[tuple[str, datetime]]) -> Expected:
+        """Give where the people known so far should be in frames of cameras taken at instants, to choose whom to look at."""
+        t = self._tracks
+        index = {camera_id: i for i, camera_id in enumerate(self._ids)}
+        boxes = np.full((len(frames), len(t), 4), np.nan)
+        known = [k for k, (camera_id, _) in enumerate(frames) if camera_id in index]
+        if self._at is not None and known and len(t):
+            camera = np.array([index[frames[k][0]] for k in known], dtype=np.int64)
+            dt_s = np.array([(frames[k][1] - self._at).total_seconds() for k in known])
+            boxes[known] = look_at(self._views, camera, dt_s, t.mean, self._settings).box
+        looks = np.linalg.norm(t.all_looks, axis=1)
+        return Expected(t.serial, boxes, t.mean[:, :2], looks)
 
     def _begin(self, observations: Sequence[Observation]) -> tuple[Tick, datetime, float]:
         """Move time and tracks on to the newest frame, by how many seconds, and measure the boxes."""

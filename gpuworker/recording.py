@@ -23,6 +23,7 @@ import numpy as np
 import scipy
 
 from environments.geometry import CameraModel
+from gpuworker.pipeline.ladder import Effort
 from gpuworker.pipeline.memory import Memory
 from gpuworker.pipeline.seams import TakeNumber
 from gpuworker.pipeline.settings import PipelineSettings
@@ -177,6 +178,10 @@ class RecordedPipeline:
         """Take in what a pipeline before this one knew, before the first tick."""
         self._recorder.begin_with(memory)
         self._pipeline.remember(memory)
+
+    def ease(self, effort: Effort) -> None:
+        """Do so much from the next tick on."""
+        self._pipeline.ease(effort)
 
     def step(self, frames: Sequence[Frame]) -> StepResult:
         """Take in the frames of one tick."""

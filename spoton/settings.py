@@ -243,6 +243,7 @@ CELERY_BEAT_SCHEDULE = {
 
 SPOTON_DETECTOR = env.str("SPOTON_DETECTOR", "motion")
 SPOTON_EMBEDDER = env.str("SPOTON_EMBEDDER", "colour")
+SPOTON_DEVICE = env.str("SPOTON_DEVICE", "auto")
 SPOTON_MODELS = Path(env.str("SPOTON_MODELS", str(DATA_DIR / "models")))
 # how much of what is seen is kept: seconds between two points of a track, and between two frames of a
 # camera whose detections are stored; and for how long what is seen later still corrects a point

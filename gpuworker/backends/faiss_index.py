@@ -3,6 +3,8 @@
 Source: Douze et al., The Faiss library (2024).
 """
 
+from typing import Any
+
 import faiss
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +17,8 @@ EXACT_UP_TO = 20_000  # embeddings: to compare with all of them is quick, and mi
 LISTS = 4.0  # times the square root of the number. Source: FAISS wiki, Guidelines to choose an index
 TRAINED_WITH = 50  # embeddings for each list, at most
 TRIED = 400  # embeddings that tell how many lists have to be looked through
-ALIKE = 0.65  # cosine of a query and the entry that it is of: one person's looks in two cameras
-RECALL = 0.995
+RECALL = 0.99
+AT_ONCE = 50
 SEED = 1
 
 
@@ -53,12 +55,13 @@ class IvfIndex:
         return np.asarray(self._index.search(np.ascontiguousarray(queries), k)[1], dtype=np.int64)
 
     def _probes(self, embeddings: Floats32) -> int:
-        """Find how many lists must be looked through to find what a query is of."""
-        queries, truth = trial(embeddings)
+        """Find how many lists must be looked through to find the embedding most alike another one."""
+        rows, truth = trial(embeddings)
         probes = 1
         while probes < self._index.nlist:
             self._index.nprobe = probes
-            if (self.search(queries, 1)[:, 0] == truth).mean() >= RECALL:
+            found = (self.search(embeddings[rows], 2) == truth[:, None]).any(axis=1)
+            if found.mean() >= RECALL:
                 break
             probes *= 2
         return min(probes, self._index.nlist)
@@ -68,14 +71,16 @@ class FlatIndex:
     """Compares with all embeddings, on a GPU where that takes no time."""
 
     def __init__(self, embeddings: Floats32, *, device: int | None = None) -> None:
+        index: Any
         if device is None:
-            self.name, self._index = "faiss flat", faiss.IndexFlatIP(embeddings.shape[1])
+            self.name, index = "faiss flat", faiss.IndexFlatIP(embeddings.shape[1])
         else:
             config = faiss.GpuIndexFlatConfig()
             config.device, config.useFloat16 = device, True
             self._resources = faiss.StandardGpuResources()  # lives as long as the index
             self.name = f"faiss flat on cuda:{device}"
-            self._index = faiss.GpuIndexFlatIP(self._resources, embeddings.shape[1], config)
+            index = faiss.GpuIndexFlatIP(self._resources, embeddings.shape[1], config)
+        self._index = index
         self._index.add(embeddings)
 
     def search(self, queries: Floats32, k: int) -> Ints:
@@ -83,22 +88,17 @@ class FlatIndex:
         return np.asarray(self._index.search(np.ascontiguousarray(queries), k)[1], dtype=np.int64)
 
 
-def trial(embeddings: Floats32) -> tuple[Floats32, Ints]:
-    """Give queries for a trial of an index, and the row that is truly the most alike each.
-
-    Each is an embedding that was turned in some direction until the cosine is ALIKE.
-    """
+def trial(embeddings: Floats32) -> tuple[Ints, Ints]:
+    """Give rows to try an index with, and for each the row of the other embedding that is truly the most alike."""
     rng = np.random.default_rng(SEED)
-    of = embeddings[rng.choice(len(embeddings), min(TRIED, len(embeddings)), replace=False)]
-    other = embeddings[rng.choice(len(embeddings), len(of))]
-    noise = rng.normal(size=of.shape).astype(np.float32) / of.shape[1] ** 0.5 + other
-    across = noise - (noise * of).sum(axis=1, keepdims=True) * of
-    across /= np.linalg.norm(across, axis=1, keepdims=True) + 1e-9
-    queries = np.asarray(ALIKE * of + (1 - ALIKE**2) ** 0.5 * across, dtype=np.float32)
-    exact = np.empty(len(queries), np.int64)
-    for start in range(0, len(queries), 50):
-        exact[start : start + 50] = (queries[start : start + 50] @ embeddings.T).argmax(axis=1)
-    return queries, exact
+    rows = rng.choice(len(embeddings), min(TRIED, len(embeddings)), replace=False)
+    truth = np.empty(len(rows), np.int64)
+    for start in range(0, len(rows), AT_ONCE):
+        part = rows[start : start + AT_ONCE]
+        similarity = embeddings[part] @ embeddings.T
+        similarity[np.arange(len(part)), part] = -np.inf
+        truth[start : start + AT_ONCE] = similarity.argmax(axis=1)
+    return rows, truth
 
 
 def gpus() -> int:

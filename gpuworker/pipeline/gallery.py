@@ -53,7 +53,7 @@ class Entries:
         """Give no entries."""
         return cls(np.zeros(0, np.int64), np.zeros((0, dimension), np.float32), np.zeros(0))
 
-    def select(self, index: NDArray) -> Self:
+    def select(self, index: NDArray | slice) -> Self:
         """Give the entries at an index or mask array."""
         return type(self)(self.keys[index], self.embeddings[index], self.expires_s[index])
 
@@ -110,7 +110,7 @@ class Rows:
     @property
     def entries(self) -> Entries:
         """Give what is there, as views that hold until the next change."""
-        return self._entries.select(np.s_[: self._count])
+        return self._entries.select(slice(self._count))
 
     def put(self, new: Entries) -> None:
         """Add entries, in the places of those of the same keys."""

@@ -1,8 +1,9 @@
 """The seams of the worker: what a detector, an embedder, a source and a sink have to do."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from gpuworker.pipeline.ladder import Effort
 from gpuworker.pipeline.values import Detections, Floats32, Frame, StepResult
 
 TakeNumber = Callable[[], int]
@@ -16,6 +17,15 @@ class Detector(Protocol):
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """Give the detections of each frame, in the order of the frames; one batch over all cameras."""
+        ...
+
+
+@runtime_checkable
+class Adjustable(Protocol):
+    """A detector that can do less."""
+
+    def adjust(self, effort: Effort) -> None:
+        """Take pictures at ``effort.scale`` of the usual input from the next call on."""
         ...
 
 

@@ -319,7 +319,7 @@ class PipelineSettings:
     smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
     embeddings_per_tick: int = 16
     min_crop_px: float = 40.0
-    known_looks: float = 12.0
-    doubt_s: float = 4.0
-    look_again_s: float = 0.5
+    known_looks: float = 6.0
+    doubt_s: float = 3.0
+    look_again_s: float = 1.0
     look_apart_s: float = 0.1

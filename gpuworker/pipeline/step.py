@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from gpuworker.pipeline.appearance import LikelihoodRatio
 from gpuworker.pipeline.crops import CropChoice
+from gpuworker.pipeline.ladder import FULL, Effort
 from gpuworker.pipeline.memory import Memory
 from gpuworker.pipeline.persons import Persons
-from gpuworker.pipeline.seams import Detector, Embedder, TakeNumber
+from gpuworker.pipeline.seams import Adjustable, Detector, Embedder, TakeNumber
 from gpuworker.pipeline.settings import PipelineSettings
 from gpuworker.pipeline.smoothing import Smoother
 from gpuworker.pipeline.tracker import FloorTracker, Followed
@@ -58,6 +59,7 @@ class Pipeline:
         self._tracker = FloorTracker(site, take_track_number, self._settings, likelihood)
         self._persons = Persons(take_person_number, likelihood, self._settings.identity)
         self._choice = CropChoice(self._settings)
+        self._effort = FULL
         self._events = FloorEvents(site.zones, self._settings.events)
         self._smoother = Smoother(self._settings.smoothing, self._settings.tracker.acceleration_psd)
         self.perceived_ms: dict[str, float] = {}
@@ -85,6 +87,12 @@ class Pipeline:
         self._likelihood.relearn(memory.similarities)
         self._persons.learn(memory.persons, memory.at)
 
+    def ease(self, effort: Effort) -> None:
+        """Do so much from the next tick on."""
+        self._effort = effort
+        if isinstance(self._detector, Adjustable):
+            self._detector.adjust(effort)
+
     def step(self, frames: Sequence[Frame]) -> StepResult:
         """Take in the frames of one tick, at most a few for each camera.
 
@@ -96,7 +104,7 @@ class Pipeline:
     def perceive(self, frames: Sequence[Frame]) -> list[Observation]:
         """Detect people in frames, and describe the looks of some of them."""
         began = perf_counter()
-        detections = self._detector.detect(frames)
+        detections = self._detect(frames)
         detected = perf_counter()
         embeddings = self._embed(frames, detections)
         self.perceived_ms = {
@@ -160,6 +168,12 @@ class Pipeline:
         """Give the points of paths that have not been handed out; nothing is tracked any more."""
         return self._smoother.finish()
 
+    def _detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """Detect in all frames at once, or in a few after the other."""
+        step = self._effort.frames or len(frames)
+        parts = [self._detector.detect(frames[i : i + step]) for i in range(0, len(frames), max(step, 1))]
+        return [found for part in parts for found in part]
+
     def _embed(self, frames: Sequence[Frame], detections: Sequence[Detections]) -> list[Floats32]:
         """Embed the crops of the tick that tell the most; rows of NaN for the others."""
         if self._embedder is None or not frames:
@@ -167,7 +181,7 @@ class Pipeline:
         out = [np.full((len(d), self._embedder.dimension), np.nan, np.float32) for d in detections]
         expected = self._tracker.expect([(frame.camera_id, frame.captured_at) for frame in frames])
         now_s = max(frame.captured_at for frame in frames).timestamp()
-        budget = self._settings.embeddings_per_tick
+        budget = round(self._settings.embeddings_per_tick * self._effort.looks)
         chosen = self._choice.choose(frames, detections, expected, now_s, budget)
         seen = [k for k, rows in enumerate(chosen) if len(rows)]
         if seen:

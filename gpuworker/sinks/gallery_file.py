@@ -77,7 +77,7 @@ def _parts(gallery: Gallery) -> Iterator[bytes]:
     entries = gallery.entries
     yield msgpack.packb({"model": gallery.model, "dimension": gallery.dimension, "count": len(entries)})
     for start in range(0, len(entries), ROWS):
-        some = entries.select(np.s_[start : start + ROWS])
+        some = entries.select(slice(start, start + ROWS))
         yield msgpack.packb(
             {
                 "keys": some.keys.astype("<i8").tobytes(),

@@ -15,6 +15,7 @@ from environments.models import Calibration, Camera, Environment, Zone
 from environments.selectors import calibration_problems, camera_models
 from gpuworker.backends import make_detector, make_embedder
 from gpuworker.pipeline import values
+from gpuworker.pipeline.ladder import Effort
 from gpuworker.pipeline.memory import Memory
 from gpuworker.pipeline.seams import Source, TakeNumber
 from gpuworker.pipeline.settings import PipelineSettings, SmoothingSettings
@@ -46,6 +47,10 @@ class Stepper(Protocol):
         """Take in what was known before, before the first tick."""
         ...
 
+    def ease(self, effort: Effort) -> None:
+        """Do so much from the next tick on."""
+        ...
+
     def step(self, frames: Sequence[Frame]) -> StepResult:
         """Take in the frames of one tick."""
         ...
@@ -74,8 +79,10 @@ def model_threads() -> int:
     return max(1, len(os.sched_getaffinity(0)) // 2)
 
 
-def make_pipeline(site: Site, take_track: TakeNumber, take_person: TakeNumber, name: str) -> Stepper:
-    """Make the pipeline that the settings name; record it where they ask for that.
+def make_pipeline(
+    site: Site, take_track: TakeNumber, take_person: TakeNumber, name: str, *, device: str = "auto"
+) -> Stepper:
+    """Make the pipeline that the settings name, its models on a device; record it where they ask for that.
 
     Raises:
         BackendError: a detector or an embedder that cannot be made.
@@ -85,7 +92,7 @@ def make_pipeline(site: Site, take_track: TakeNumber, take_person: TakeNumber, n
     make = partial(
         Pipeline,
         detector=make_detector(settings.SPOTON_DETECTOR, site=site, threads=threads),
-        embedder=make_embedder(settings.SPOTON_EMBEDDER, threads=threads),
+        embedder=make_embedder(settings.SPOTON_EMBEDDER, device=device, threads=threads),
         site=site,
         settings=tuning,
     )
@@ -101,14 +108,14 @@ def _smoothing() -> SmoothingSettings:
     return SmoothingSettings(settings.SPOTON_POINT_LAG_S, settings.SPOTON_POINT_INTERVAL_S)
 
 
-def check_backends() -> None:
-    """Check, before anything is claimed, that the detector and the embedder can be made.
+def check_backends(device: str) -> None:
+    """Check, before anything is claimed, that the detector and the embedder can be made on a device.
 
     Raises:
         BackendError: one cannot; the message says why.
     """
     make_detector(settings.SPOTON_DETECTOR, site=Site({}), threads=1)
-    make_embedder(settings.SPOTON_EMBEDDER, threads=1)
+    make_embedder(settings.SPOTON_EMBEDDER, device=device, threads=1)
 
 
 def utc_now() -> datetime:

@@ -10,6 +10,7 @@ from functools import partial
 from django.conf import settings
 
 from environments.models import Camera, CameraState
+from gpuworker.pipeline.ladder import Ladder
 from gpuworker.pipeline.seams import Source
 from gpuworker.pipeline.values import Event, Frame, Zone
 from gpuworker.sinks.gallery import GallerySink, memory_restore
@@ -19,6 +20,7 @@ from gpuworker.sinks.sampler import Sampler
 from gpuworker.sinks.status import StatusBoard
 from gpuworker.sources.reader import CameraReader
 from gpuworker.worker.cameras import CameraStates
+from gpuworker.worker.easing import Easing
 from gpuworker.worker.gather import IDLE_S, Gather
 from gpuworker.worker.numbers import NumberSupply
 from gpuworker.worker.parts import Parts, setup_of, site_of
@@ -86,6 +88,8 @@ class SessionRun:
         name = f"{session.environment.slug}/{self.started_at:%Y%m%dT%H%M%S%fZ}-{session.pk}"
         self._pipeline = parts.make_pipeline(site, tracks, persons, name)
         self._gallery = self._open_gallery(session.environment_id)
+        interval_s = 1.0 / max(camera.fps for camera in cameras)
+        self._easing = Easing(self._pipeline, interval_s=interval_s, show=self._show_effort)
         self.board = _board(session, keys, span_s=parts.meter_span_s)
         self.rows = RowsSink(
             _sampler(session, cameras, site.zones),
@@ -127,7 +131,7 @@ class SessionRun:
         if len(fitting) < len(frames):
             self.live.put_frames([frame for frame in frames if not self._fits(frame)])
         if fitting:
-            result = self._pipeline.step(fitting)
+            result = self._easing.step(fitting)
             self.rows.put(result, fitting, provisional=self._pipeline.unsettled())
             self.live.put(result, fitting)
             if self._gallery and self._gallery.is_due(now_s := time.monotonic()):
@@ -135,6 +139,11 @@ class SessionRun:
             for event in result.events:
                 if event.kind == EventKind.CAMERA_MOVED and event.camera_id is not None:
                     self.states.complain(event.camera_id, _moved(event))
+
+    def _show_effort(self, ladder: Ladder) -> None:
+        """Tell viewers how much is done."""
+        eased = f"{ladder.effort.name}, as {ladder.why}" if ladder.step else ""
+        self.live.show_session(state=ActualState.RUNNING, message=eased)
 
     def _open_gallery(self, environment_id: int) -> GallerySink | None:
         """Remember whom the place's last pipeline knew, and keep whom this one knows; without looks there is nothing."""

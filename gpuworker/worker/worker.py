@@ -14,6 +14,7 @@ from functools import partial
 
 from django.db import DatabaseError, connection
 
+from gpuworker.pipeline.seams import AcceleratorLostError
 from gpuworker.worker.claim import Claim
 from gpuworker.worker.garbage import garbage_search_shorten
 from gpuworker.worker.parts import Parts
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 CONTROL_S = 0.4  # between two looks at what is asked: a wish is obeyed within a second
 LONGEST_IDLE_S = 0.2  # a signal is noticed within this
+MESSAGE_LENGTH = 300  # of what is stored of a session
 STUCK_S = 30.0  # a loop that is silent for so long leaves its sessions to other workers
 
 
@@ -59,6 +61,7 @@ class Worker:
         self.claims: tuple[Claim, ...] = ()  # replaced, never changed: two threads look at it
         self._has_failed = False
         self._has_crashed = False
+        self._lost: AcceleratorLostError | None = None
         self._wake = threading.Event()
         self._is_stopping = False
         self._is_asking = False  # while the database thinks about an answer, leases are taken to be good
@@ -74,6 +77,7 @@ class Worker:
         """Work until stopped, or until all is done where that was asked for.
 
         Raises:
+            AcceleratorLostError: the accelerator failed; a new process may use it again.
             WorkerCrashedError: the control thread came to an end that nobody foresaw; its log says more.
         """
         control = threading.Thread(target=self._control, name="control")
@@ -86,6 +90,8 @@ class Worker:
         finally:
             self._is_stopping = True
             control.join()
+        if self._lost is not None:
+            raise self._lost
         if self._has_crashed:
             raise WorkerCrashedError("the worker ended by a fault of its own: see its log")
 
@@ -97,12 +103,20 @@ class Worker:
         for claim in self.claims:
             try:
                 idle_s = claim.tick(now, presumed=self._is_asking)
+            except AcceleratorLostError as error:
+                self._lose(error)
             except Exception as error:
                 logger.exception("Session %s failed", claim.session)
                 claim.fail(f"{type(error).__name__}: {error}")
             else:
                 wait_s = wait_s if idle_s is None else min(wait_s, idle_s)
         return wait_s
+
+    def _lose(self, error: AcceleratorLostError) -> None:
+        """End: what this process had on the accelerator is gone, and no wrong results may come of it."""
+        logger.error("%s: the worker ends, another one or this one started again goes on", error)
+        self._lost = error
+        self._is_stopping = True
 
     def attend(self, now: datetime) -> None:
         """Renew what is held, obey what is asked, and claim what is free; nothing while the loop is stuck."""
@@ -131,7 +145,7 @@ class Worker:
             claim.stop_reading()
         for claim in self.claims:
             try:
-                self._end(claim, now, message="its worker was stopped")
+                self._end(claim, now, message=str(self._lost or "its worker was stopped")[:MESSAGE_LENGTH])
             except DatabaseError as error:
                 logger.warning("Session %s is held until its lease expires: %s", claim.session, error)
 

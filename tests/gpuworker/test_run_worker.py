@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import cv2
 import numpy as np
@@ -117,7 +118,7 @@ def test_unknown_environment_ends_with_two(session):
 
 
 def test_arguments_reach_the_worker(session, monkeypatch):
-    made: list[dict[str, object] | str] = []
+    made: list[Any] = []
 
     class Worker:
         def __init__(self, **options):
@@ -128,5 +129,7 @@ def test_arguments_reach_the_worker(session, monkeypatch):
 
     monkeypatch.setattr(run_worker, "Worker", Worker)
     monkeypatch.setattr(signal, "signal", lambda number, handler: None)
-    call_command("run_worker", "--name", "w1", "--environments", "plaza", "--once")
+    call_command("run_worker", "--name", "w1", "--environments", "plaza", "--once", "--device", "cpu")
+    parts = made[0].pop("parts")
+    assert parts.make_pipeline.keywords == {"device": "cpu"}
     assert made == [{"name": "w1", "environment_slugs": ["plaza"], "once": True}, "ran"]

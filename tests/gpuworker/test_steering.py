@@ -26,6 +26,8 @@ LATE = 12  # pictures that may pass between a wish and its fulfilment
 class Watcher:
     """A pipeline that tracks nobody and notes which pictures it was shown, by their numbers."""
 
+    embedder = ""
+
     def __init__(self):
         self.shown: list[tuple[datetime, dict[str, int]]] = []
 
@@ -33,6 +35,9 @@ class Watcher:
         numbers = {frame.camera_id: round(float(frame.image.mean())) for frame in frames}
         self.shown.append((frames[0].captured_at, numbers))
         return result(0.0)
+
+    def ease(self, effort):
+        pass
 
     def unsettled(self):
         return points(0.0)

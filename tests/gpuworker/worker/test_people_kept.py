@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from redis import Redis
 
+from gpuworker.pipeline.settings import PipelineSettings
 from gpuworker.pipeline.step import Pipeline
 from gpuworker.pipeline.values import Detections, Frame, Site
 from gpuworker.worker import Parts, Worker
@@ -42,9 +43,12 @@ class Watched:
         found = [boxes(CAMERAS[frame.camera_id], self.people).astype(np.float32) for frame in frames]
         return [Detections(xyxy, np.full(len(xyxy), 0.9, np.float32)) for xyxy in found]
 
-    def embed(self, frame, xyxy):
-        everybody = boxes(CAMERAS[frame.camera_id], self.people)
-        return LOOKS[np.abs(xyxy[:, None] - everybody).sum(axis=2).argmin(axis=1)]
+    def embed(self, frames, xyxy):
+        everybody = [boxes(CAMERAS[frame.camera_id], self.people) for frame in frames]
+        return [
+            LOOKS[np.abs(mine[:, None] - all_).sum(axis=2).argmin(axis=1)]
+            for mine, all_ in zip(xyxy, everybody, strict=True)
+        ]
 
     def make_pipeline(self, site, take_track, take_person, name):
         return Pipeline(
@@ -53,6 +57,7 @@ class Watched:
             site=Site(CAMERAS),
             take_track_number=take_track,
             take_person_number=take_person,
+            settings=PipelineSettings(look_again_s=0.0),
         )
 
     def open(self, url, *, camera_id, started_at, worlds):

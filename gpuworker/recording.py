@@ -278,7 +278,10 @@ def _observation(o: Observation) -> dict[str, Any]:
 def _site(site: Site) -> dict[str, Any]:
     return {
         "cameras": [_camera(camera) for camera in site.cameras.values()],
-        "zones": [{"zone_id": z.zone_id, "kind": z.kind, "points_m": z.points_m} for z in site.zones],
+        "zones": [
+            {"zone_id": z.zone_id, "kind": z.kind, "points_m": z.points_m, "capacity": z.capacity}
+            for z in site.zones
+        ],
     }
 
 

@@ -254,12 +254,14 @@ class EventSettings:
         margin_m: an edge is crossed once the person is this far beyond it; positions jitter by less.
         settle_s: or has been beyond it for so long.
         left_after_s: a person not seen for so long has left.
+        handover_within_s: a camera that sees somebody so much later does not take them over from the one before.
     """
 
     margin_m: float = 0.2
     confirm_s: float = 0.3
     settle_s: float = 1.0
     left_after_s: float = 3.0
+    handover_within_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)

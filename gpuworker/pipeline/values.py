@@ -106,11 +106,13 @@ class Zone:
         zone_id: key of the zone in its environment.
         kind: ``polygon`` (points_m is a ring of three or more) or ``line`` (two points, directed).
         points_m: (k, 2).
+        capacity: how many people an area is for; None for any number.
     """
 
     zone_id: str
     kind: str
     points_m: Floats
+    capacity: int | None = None
 
     def __post_init__(self) -> None:
         _expect("points_m", self.points_m, (None, 2))

@@ -1,16 +1,18 @@
-"""What happens on the floor: people appear and leave, enter and leave zones, cross lines.
+"""What happens on the floor: people appear and leave, enter and leave zones, cross lines, go from camera to camera.
 
-Positions jitter, so an edge counts as crossed only once the person is clearly on its other side.
+Positions jitter, so an edge counts as crossed only once the person is clearly on its other side. An area is too full
+while more people than its capacity have entered and not left it, so that nobody at its edge makes it flicker either.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
 from environments.geometry import crossing_direction, points_in_polygon
+from gpuworker.pipeline.handover import Holders
 from gpuworker.pipeline.persons import Recognition, Renamed
 from gpuworker.pipeline.settings import EventSettings
 from gpuworker.pipeline.values import Event, People, Zone
@@ -42,6 +44,8 @@ class FloorEvents:
         self._zones = zones
         self._settings = settings
         self._present: dict[int, _Presence] = {}
+        self._holders = Holders()
+        self._too_full: set[str] = set()  # areas
 
     def step(
         self, people: People, recognised: Sequence[Recognition] = (), renamed: Sequence[Renamed] = ()
@@ -52,6 +56,8 @@ class FloorEvents:
         for r in recognised:
             if r.previous is not None and r.previous in self._present:
                 self._present[r.person] = self._present.pop(r.previous)
+            if r.previous is not None:
+                self._holders.recognise(r.previous, r.person)
         events = self._departures(people)
         why = {r.person: r for r in renamed}
         for i, person in enumerate(people.person.tolist()):
@@ -69,14 +75,14 @@ class FloorEvents:
             if person in returned:
                 events.append(_event("reidentified", people.at, person, known, None, _why(returned[person])))
             for zone in self._zones:
-                if zone.kind == "line":
-                    events += self._line(zone, person, known)
-                else:
-                    events += self._polygon(zone, person, known)
+                events += (self._line if zone.kind == "line" else self._polygon)(zone, person, known)
+            events += self._handover(person, known, people.cameras[i])
+        events += self._capacities(people.at)
         return tuple(sorted(events, key=lambda e: e.at))
 
     def _rename(self, renamed: Sequence[Renamed]) -> None:
         """Let what is remembered of a place follow the track, whoever it is said to be."""
+        self._holders.rename({r.person: r.previous for r in renamed})
         moved = {r.person: self._present.pop(r.previous, None) for r in renamed}
         for person, known in moved.items():
             before = self._present.pop(person, None)
@@ -85,6 +91,27 @@ class FloorEvents:
             if before is not None:  # had been out of sight for a moment: still in the same zones
                 known.inside_since |= before.inside_since
             self._present[person] = known
+
+    def _handover(self, person: int, known: _Presence, cameras: Sequence[str]) -> list[Event]:
+        taken = self._holders.see(person, known.seen_at, cameras)
+        if taken is None or taken.before is None:
+            return []
+        event = _event("handover", known.seen_at, person, known, payload={"from": taken.before})
+        return [replace(event, camera_id=taken.camera)]
+
+    def _capacities(self, at: datetime) -> list[Event]:
+        events = []
+        for zone in self._zones:
+            if zone.capacity is None:
+                continue
+            count = sum(zone.zone_id in known.inside_since for known in self._present.values())
+            if (count > zone.capacity) == (zone.zone_id in self._too_full):
+                continue
+            self._too_full ^= {zone.zone_id}
+            kind = "capacity_exceeded" if count > zone.capacity else "capacity_restored"
+            payload: dict[str, object] = {"count": count, "capacity": zone.capacity}
+            events.append(Event(kind=kind, at=at, zone_id=zone.zone_id, payload=payload))
+        return events
 
     def _departures(self, people: People) -> list[Event]:
         here = set(people.person.tolist())
@@ -100,6 +127,8 @@ class FloorEvents:
             for zone_id, since in known.inside_since.items():
                 events.append(_left_zone(zone_id, known.seen_at, since, person, known))
             events.append(_event("person_left", known.seen_at, person, known))
+        if gone:
+            self._holders.forget_before(people.at - timedelta(seconds=self._settings.handover_within_s))
         return events
 
     def _polygon(self, zone: Zone, person: int, known: _Presence) -> list[Event]:

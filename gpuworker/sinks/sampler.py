@@ -3,13 +3,14 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import numpy as np
 
 from environments.geometry import Floats, points_in_polygon
+from gpuworker.pipeline.handover import Holders
 from gpuworker.pipeline.values import NO_ID, Event, People, Points, Sighting, StepResult
 from gpuworker.sinks.batch import Batch, DetectionRow, EventRow, PersonRow, PointRow, TrackRow
 from gpuworker.sinks.identifiers import event_id, person_id
@@ -18,7 +19,6 @@ from tracking.choices import EventKind
 logger = logging.getLogger(__name__)
 
 FORGET_AFTER = timedelta(seconds=60)  # somebody unseen for so long starts anew in memory, not in the database
-HANDED_OVER_AFTER = timedelta(seconds=2)  # a camera that misses somebody for a moment still has them
 
 
 @dataclass(slots=True)
@@ -29,14 +29,6 @@ class _Stay:
     first_at: datetime
     last_at: datetime
     said_at: datetime | None = None  # up to when rows tell of it
-
-
-@dataclass(slots=True)
-class _Holder:
-    """The camera that has a person, and when it saw them last."""
-
-    camera: str
-    seen_at: datetime
 
 
 class Sampler:
@@ -74,7 +66,7 @@ class Sampler:
         self._persons: dict[int, tuple[datetime, datetime]] = {}  # first and last seen by number
         self._areas = dict(sorted((areas or {}).items()))
         self._entered: dict[int, int] = {}  # the area that a person entered last, by number
-        self._holders: dict[int, _Holder] = {}  # by number
+        self._holders = Holders()
         self._detected_at: dict[str, datetime] = {}
 
     def add(self, result: StepResult, batch: Batch) -> None:
@@ -154,21 +146,11 @@ class Sampler:
             )
 
     def _handover(self, number: int, at: datetime, cameras: Sequence[str]) -> str:
-        """Say by keys that another camera took somebody over; nothing while the same one has them.
-
-        Of several cameras the one that has somebody keeps them, until it has not seen them for a while; then the first
-        of the others takes over. It can be a while later, in another track: cameras need not overlap.
-        """
-        if not cameras:
+        """Say by keys that another camera took somebody over; nothing while the same one has them."""
+        taken = self._holders.see(number, at, cameras)
+        if taken is None:
             return ""
-        holder = self._holders.get(number)
-        if holder is not None and holder.camera in cameras:
-            holder.seen_at = at
-            return ""
-        if holder is not None and at - holder.seen_at < HANDED_OVER_AFTER:
-            return ""
-        self._holders[number] = _Holder(cameras[0], at)
-        return cameras[0] if holder is None else f"{holder.camera} {cameras[0]}"
+        return taken.camera if taken.before is None else f"{taken.before} {taken.camera}"
 
     def add_present(self, batch: Batch) -> None:
         """Add when everybody in the last tick was seen last; ``add`` does so at intervals."""
@@ -177,7 +159,7 @@ class Sampler:
 
     def add_provisional(self, points: Points, batch: Batch) -> None:
         """Add points as they are by now, that are to come again; nothing is remembered of them."""
-        holders = {number: replace(holder) for number, holder in self._holders.items()}
+        holders = self._holders.copy()
         self.add_points(points, batch)
         self._holders = holders
 
@@ -202,7 +184,7 @@ class Sampler:
         for number in [n for n, (_, last) in self._persons.items() if people.at - last > FORGET_AFTER]:
             del self._persons[number]
             self._entered.pop(number, None)
-            self._holders.pop(number, None)
+            self._holders.forget(number)
 
     def _say_seen(self, track: int, batch: Batch) -> None:
         stay = self._stays[track]

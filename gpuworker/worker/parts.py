@@ -143,7 +143,7 @@ def setup_of(environment_id: int) -> str:
         (
             list(cameras.values_list("pk", "key", "source_url", "width", "height", "fps")),
             list(calibrations.values_list("pk", "h_image_to_world")),
-            list(zones.values_list("pk", "key", "kind", "points_m")),
+            list(zones.values_list("pk", "key", "kind", "points_m", "capacity")),
         )
     )
 
@@ -153,7 +153,8 @@ def site_of(environment: Environment) -> tuple[Site, dict[str, str]]:
     zones = []
     for zone in environment.zones.all():
         try:
-            zones.append(values.Zone(zone.key, zone.kind, np.asarray(zone.points_m, dtype=np.float64)))
+            points_m = np.asarray(zone.points_m, dtype=np.float64)
+            zones.append(values.Zone(zone.key, zone.kind, points_m, zone.capacity))
         except ValueError as error:
             logger.warning("Zone %s of %s is left out: %s", zone.key, environment.slug, error)
     return Site(camera_models(environment=environment), tuple(zones)), calibration_problems(

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -13,7 +14,7 @@ SQUARE = Zone("hall", "polygon", np.array([[0.0, 0], [4, 0], [4, 4], [0, 4]]))
 LINE = Zone("door", "line", np.array([[0.0, 0], [0, 4]]))  # upwards: left is x < 0
 
 
-def people(at_s, **places):
+def people(at_s, cameras=(), **places):
     n = len(places)
     return People(
         at=START + timedelta(seconds=at_s),
@@ -23,7 +24,7 @@ def people(at_s, **places):
         covariance=np.zeros((n, 4, 4)),
         height_m=np.full(n, 1.7),
         confidence=np.ones(n),
-        cameras=((),) * n,
+        cameras=(cameras,) * n,
     )
 
 
@@ -133,3 +134,82 @@ def test_distances_by_hand():
     assert distance_to_segment(np.array([7.0, 4]), segment) == 5.0
     assert distance_to_segment(np.array([3.0, 4]), np.zeros((2, 2))) == 5.0
     assert distance_to_ring(np.array([1.0, 2]), SQUARE.points_m) == 1.0
+
+
+# --- from camera to camera ---
+
+
+def kinds(events, at_s, **given):
+    return [(e.kind, e.camera_id, e.payload) for e in events.step(people(at_s, **given))]
+
+
+def test_handover_names_both_cameras():
+    events = make()
+    kinds(events, 0.0, cameras=("c1",), p1=(0, 0))
+    assert kinds(events, 1.0, cameras=("c1", "c2"), p1=(1, 0)) == []
+    assert kinds(events, 2.0, cameras=("c2",), p1=(2, 0)) == []
+    assert kinds(events, 3.0, cameras=("c2",), p1=(3, 0)) == [("handover", "c2", {"from": "c1"})]
+
+
+def test_handover_of_somebody_recognised_between_cameras_that_do_not_overlap():
+    events = make()
+    kinds(events, 0.0, cameras=("c1",), p1=(0, 0))
+    kinds(events, 10.0)
+    again = Recognition(101, 1, 7, similarity=0.9, evidence=3.0, absent_s=12.0, distance_m=1.5)
+    kinds(events, 12.0, cameras=("c2",), p7=(9, 0))
+    found = events.step(people(12.2, cameras=("c2",), p1=(9, 0)), [again])
+    assert [(e.kind, e.person, e.camera_id) for e in found] == [
+        ("reidentified", 1, None),
+        ("handover", 1, "c2"),
+    ]
+
+
+def test_handover_is_none_after_a_long_absence():
+    events = make()
+    kinds(events, 0.0, cameras=("c1",), p1=(0, 0))
+    kinds(events, 100.0)
+    assert [kind for kind, _, _ in kinds(events, 101.0, cameras=("c2",), p1=(9, 0))] == ["person_appeared"]
+
+
+# --- capacity ---
+
+SMALL = replace(SQUARE, capacity=1)
+
+
+def capacity(events, at_s, **places):
+    return [
+        (e.kind, e.zone_id, e.person, e.payload)
+        for e in events.step(people(at_s, **places))
+        if e.kind.startswith("capacity")
+    ]
+
+
+def test_capacity_is_told_once_when_exceeded_and_once_when_restored():
+    events = make(SMALL)
+    assert capacity(events, 0.0, p1=(2, 2), p2=(9, 9)) == []
+    assert capacity(events, 1.0, p1=(2, 2), p2=(2, 3)) == [
+        ("capacity_exceeded", "hall", None, {"count": 2, "capacity": 1})
+    ]
+    assert capacity(events, 2.0, p1=(2, 2), p2=(2, 3), p3=(3, 3)) == []
+    assert capacity(events, 3.0, p1=(2, 2), p2=(9, 9), p3=(3, 3)) == []
+    assert capacity(events, 4.0, p1=(2, 2), p2=(9, 9), p3=(9, 3)) == [
+        ("capacity_restored", "hall", None, {"count": 1, "capacity": 1})
+    ]
+
+
+def test_capacity_is_not_restored_by_who_is_out_of_sight_for_a_moment():
+    events = make(SMALL)
+    assert len(capacity(events, 0.0, p1=(2, 2), p2=(2, 3))) == 1
+    assert capacity(events, 2.0, p1=(2, 2)) == []
+    assert capacity(events, 3.5, p1=(2, 2)) == [
+        ("capacity_restored", "hall", None, {"count": 1, "capacity": 1})
+    ]
+
+
+def test_capacity_of_nobody_is_exceeded_by_anybody():
+    events = make(replace(SQUARE, capacity=0))
+    assert [kind for kind, *_ in capacity(events, 0.0, p1=(2, 2))] == ["capacity_exceeded"]
+
+
+def test_area_without_a_capacity_holds_everybody():
+    assert capacity(make(SQUARE), 0.0, p1=(2, 2), p2=(2, 3)) == []

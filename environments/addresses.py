@@ -1,4 +1,4 @@
-"""Where cameras may be: hosts that nobody should make this machine talk to are none.
+"""Where cameras and webhooks may be: hosts that nobody should make this machine talk to are none.
 
 An address is checked as it is written when it is saved, and as it resolves just before it is opened.
 """
@@ -28,9 +28,13 @@ NEVER = tuple(
     )
 )
 
+# this machine itself: whatever listens here alone does so for a reason
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+NAT64 = ip_network("64:ff9b::/96")
+
 
 class AddressForbidden(ValueError):  # noqa: N818 - named for what is wrong
-    """A host outside the networks where cameras may be."""
+    """A host outside the networks where cameras or webhooks may be."""
 
 
 def host_check(host: str, *, networks: Sequence[Network]) -> None:
@@ -58,6 +62,34 @@ def resolved_check(host: str, *, networks: Sequence[Network]) -> None:
         _check(ip_address(str(where[0]).partition("%")[0]), networks)
 
 
+def webhook_host_check(host: str, *, networks: Sequence[Network]) -> None:
+    """Check a webhook's host that is written as numbers; a name says nothing before it is resolved.
+
+    Raises:
+        AddressForbidden: no webhook may be there.
+    """
+    address = _literal(host)
+    if address is not None:
+        _check_webhook(address, networks)
+
+
+def webhook_addresses(host: str, *, networks: Sequence[Network]) -> list[str]:
+    """Look a webhook's host up, check all its addresses and give them, so that no other ones are connected to.
+
+    Raises:
+        AddressForbidden: no webhook may be at one of them.
+        OSError: it cannot be found.
+    """
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise OSError(f"{host} is no name of a host") from error
+    addresses = list(dict.fromkeys(str(where[0]) for *_, where in found))
+    for address in addresses:
+        _check_webhook(ip_address(address.partition("%")[0]), networks)
+    return addresses
+
+
 def folder_check(path: str, *, folders: Sequence[str]) -> None:
     """Check a file's path, links and dots followed; without folders to keep to, every path will do.
 
@@ -69,8 +101,25 @@ def folder_check(path: str, *, folders: Sequence[str]) -> None:
         raise AddressForbidden(f"{path} is not where recordings may be (SPOTON_SOURCE_FOLDERS)")
 
 
+def _check_webhook(address: Address, networks: Sequence[Network]) -> None:
+    address = _plain(address)
+    is_open = not networks and not _within(address, LOOPBACK)
+    if _within(address, NEVER) or not (is_open or _within(address, networks)):
+        raise AddressForbidden(f"{address} is not where webhooks may be (SPOTON_WEBHOOK_NETWORKS)")
+
+
+def _plain(address: Address) -> Address:
+    """Give the IPv4 address that an IPv6 one stands for.
+
+    Source: RFC 4291, section 2.5.5.2 (mapped addresses); RFC 6052, section 2.1 (NAT64).
+    """
+    if address in NAT64:
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return getattr(address, "ipv4_mapped", None) or address
+
+
 def _check(address: Address, networks: Sequence[Network]) -> None:
-    address = getattr(address, "ipv4_mapped", None) or address
+    address = _plain(address)
     if _within(address, NEVER) or (networks and not _within(address, networks)):
         raise AddressForbidden(f"{address} is not where cameras may be (SPOTON_SOURCE_NETWORKS)")
 

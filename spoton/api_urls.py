@@ -7,6 +7,8 @@ from accounts import api as accounts
 from analytics import api as analytics
 from environments import api as environments
 from tracking import api as tracking
+from tracking import event_api as events
+from tracking.notifications import api as notifications
 
 router = DefaultRouter()
 router.register("auth/keys", accounts.ApiKeyViewSet, "key")
@@ -20,8 +22,12 @@ router.register("grants", environments.GrantViewSet, "grant")
 router.register("sessions", tracking.SessionViewSet, "session")
 router.register("persons", tracking.PersonViewSet, "person")
 router.register("tracks", tracking.TrackViewSet, "track")
-router.register("events", tracking.EventViewSet, "event")
+router.register("events", events.EventViewSet, "event")
 router.register("positions", tracking.PositionViewSet, "position")
+router.register("notifications/rules", notifications.RuleViewSet, "rule")
+router.register("notifications/webhooks", notifications.WebhookViewSet, "webhook")
+router.register("notifications/alerts", notifications.AlertViewSet, "alert")
+router.register("notifications/deliveries", notifications.DeliveryViewSet, "delivery")
 router.register("analytics", analytics.AnalyticsViewSet, "analytics")
 
 urlpatterns = [

@@ -14,6 +14,8 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvError
 
+from spoton.mail_server import MailServer, mail_server
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = Env()
@@ -66,6 +68,13 @@ def _keys(name: str) -> list[bytes]:
     return keys
 
 
+def _mail(url: str) -> MailServer:
+    try:
+        return mail_server(url)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"EMAIL_URL: {error}") from None
+
+
 def _networks(name: str) -> list[IPv4Network | IPv6Network]:
     try:
         texts: list[str] = env.list(name, [])
@@ -104,6 +113,7 @@ INSTALLED_APPS = [
     "accounts",
     "environments",
     "tracking",
+    "tracking.notifications",
     "analytics",
     "gpuworker",
     "spoton",
@@ -215,6 +225,8 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False  # its lines go through our formatter too
 CELERY_TASK_TIME_LIMIT = 3600
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# apart from what may take minutes, so that an export does not hold an alert up
+CELERY_TASK_ROUTES = {"tracking.notifications.tasks.*": {"queue": "notifications"}}
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "release sessions of dead workers": {
@@ -231,6 +243,15 @@ CELERY_BEAT_SCHEDULE = {
     },
     "delete what is older than each environment keeps": {
         "task": "tracking.tasks.history_expire",
+        "schedule": 3600.0,
+    },
+    "judge what happened, and tell whom it concerns": {
+        "task": "tracking.notifications.tasks.notifications_attend",
+        "schedule": 2.0,
+        "options": {"expires": 2.0},  # the next one does the same
+    },
+    "delete alerts that are older than each environment keeps": {
+        "task": "tracking.notifications.tasks.notifications_expire",
         "schedule": 3600.0,
     },
     "count what is new": {
@@ -264,6 +285,24 @@ SPOTON_SOURCE_SCHEMES: list[str] = env.list(
 )
 SPOTON_SOURCE_NETWORKS = _networks("SPOTON_SOURCE_NETWORKS")
 SPOTON_SOURCE_FOLDERS: list[str] = env.list("SPOTON_SOURCE_FOLDERS", [])
+
+# --- notifications ----------------------------------------------------------------------------------
+
+# where the pages are, for links in messages
+SPOTON_URL = env.str("SPOTON_URL", "http://localhost:8000").rstrip("/")
+# events that come later than this raise no alert: they are noted as late
+SPOTON_ALERT_MAX_AGE_S = _number("SPOTON_ALERT_MAX_AGE_S", 600, least=1)
+# for how long a message that cannot be delivered is tried again
+SPOTON_DELIVERY_HOURS = _number("SPOTON_DELIVERY_HOURS", 24, least=0, most=168)
+# where webhooks may be (none: everywhere but on this machine, and where nothing but a cloud's own services is)
+SPOTON_WEBHOOK_NETWORKS = _networks("SPOTON_WEBHOOK_NETWORKS")
+EMAIL = _mail(env.str("EMAIL_URL", ""))
+EMAIL_BACKEND = EMAIL.backend
+EMAIL_HOST, EMAIL_PORT = EMAIL.host, EMAIL.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = EMAIL.user, EMAIL.password
+EMAIL_USE_TLS, EMAIL_USE_SSL = EMAIL.starttls, EMAIL.tls
+EMAIL_TIMEOUT = 10  # s
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "SpotOn <spoton@localhost>")
 
 # --- accounts -------------------------------------------------------------------------------------
 
@@ -365,6 +404,10 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": None,
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "ENUM_NAME_OVERRIDES": {
+        "EventKindEnum": "tracking.choices.EventKind",
+        "ZoneKindEnum": "environments.models.ZoneKind",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_SETTINGS": {"persistAuthorization": False},
     "POSTPROCESSING_HOOKS": [

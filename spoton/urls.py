@@ -14,6 +14,7 @@ handler500 = views.server_error
 urlpatterns = [
     path("", include("environments.urls")),
     path("", include("tracking.urls")),
+    path("", include("tracking.notifications.urls")),
     path("accounts/", include("accounts.urls")),
     path("admin/", admin.site.urls),
     path("api/v1/", include("spoton.api_urls")),

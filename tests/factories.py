@@ -1,6 +1,7 @@
 """Makers of rows for tests, one for each model."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 from factory.declarations import LazyAttribute, LazyFunction, SelfAttribute, Sequence, SubFactory
 from factory.django import DjangoModelFactory, ImageField, Password
@@ -12,6 +13,7 @@ from tracking.choices import EventKind
 from tracking.models import (
     Counter,
     Detection,
+    EventAcknowledgement,
     LateSpan,
     Person,
     Track,
@@ -19,6 +21,8 @@ from tracking.models import (
     TrackingSession,
     TrackPoint,
 )
+from tracking.notifications.choices import Channel
+from tracking.notifications.models import Alert, Arrival, Delivery, Rule, Webhook
 
 T0 = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 
@@ -248,3 +252,79 @@ class TrackEventFactory(DjangoModelFactory):
     time = Sequence(lambda n: T0 + timedelta(seconds=n))
     environment = SubFactory(EnvironmentFactory)
     kind = EventKind.PERSON_APPEARED
+
+
+class EventAcknowledgementFactory(DjangoModelFactory):
+    """Let nobody in particular have seen to a new event."""
+
+    class Meta:
+        model = EventAcknowledgement
+
+    event = SubFactory(TrackEventFactory)
+    environment = SelfAttribute("event.environment")
+    event_at = SelfAttribute("event.time")
+    at = T0 + timedelta(hours=1)
+
+
+class ArrivalFactory(DjangoModelFactory):
+    """Let an event wait that is not there."""
+
+    class Meta:
+        model = Arrival
+
+    event_id = LazyFunction(uuid4)
+    time = T0
+    environment = SubFactory(EnvironmentFactory)
+
+
+class WebhookFactory(DjangoModelFactory):
+    """Make a webhook at an address that nobody has."""
+
+    class Meta:
+        model = Webhook
+
+    environment = SubFactory(EnvironmentFactory)
+    name = Sequence(lambda n: f"webhook {n}")
+    url = "https://hooks.example.com/spoton?token=secret"
+
+
+class RuleFactory(DjangoModelFactory):
+    """Tell the page whenever somebody appears."""
+
+    class Meta:
+        model = Rule
+        skip_postgeneration_save = True
+
+    environment = SubFactory(EnvironmentFactory)
+    name = Sequence(lambda n: f"rule {n}")
+    kinds = LazyFunction(lambda: [EventKind.PERSON_APPEARED.value])
+
+
+class AlertFactory(DjangoModelFactory):
+    """Let somebody have appeared; a second apart each."""
+
+    class Meta:
+        model = Alert
+
+    rule = SubFactory(RuleFactory)
+    environment = SelfAttribute("rule.environment")
+    rule_name = SelfAttribute("rule.name")
+    severity = SelfAttribute("rule.severity")
+    event_id = LazyFunction(uuid4)
+    kind = EventKind.PERSON_APPEARED
+    at = Sequence(lambda n: T0 + timedelta(seconds=n))
+    raised_at = SelfAttribute("at")
+
+
+class DeliveryFactory(DjangoModelFactory):
+    """Let an alert be on its way to the page."""
+
+    class Meta:
+        model = Delivery
+
+    alert = SubFactory(AlertFactory)
+    rule = SelfAttribute("alert.rule")
+    environment = SelfAttribute("alert.environment")
+    channel = Channel.PAGE
+    created_at = T0
+    next_attempt_at = T0

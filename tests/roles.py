@@ -18,8 +18,8 @@ from tests.factories import UserFactory
 def roles_ensure() -> None:
     """Bring back what migrations made of roles: a test that emptied the database took it along."""
     if not Group.objects.filter(name=Role.VIEWER, permissions__isnull=False).exists():
-        grant = import_module("spoton.migrations.0001_role_permissions").grant
-        grant(apps, SimpleNamespace(connection=connection))
+        for name in ("0001_role_permissions", "0002_who_is_told"):
+            import_module(f"spoton.migrations.{name}").grant(apps, SimpleNamespace(connection=connection))
 
 
 def client_of(user: User | None) -> Any:

@@ -20,17 +20,21 @@ from rest_framework.test import APIClient
 from accounts.models import AuditAction, AuditEntry, Role
 from accounts.services import api_key_create, audit_write
 from tests.factories import (
+    AlertFactory,
     CalibrationFactory,
     CameraFactory,
+    DeliveryFactory,
     EnvironmentFactory,
     FloorPlanFactory,
     GrantFactory,
     PersonFactory,
+    RuleFactory,
     TrackEventFactory,
     TrackFactory,
     TrackingSessionFactory,
     TrackPointFactory,
     UserFactory,
+    WebhookFactory,
     ZoneFactory,
 )
 from tests.roles import client_of, roles_ensure
@@ -53,8 +57,11 @@ POLICIES: dict[str, tuple[Any, list[Any], list[Any]]] = {
     "set up": (IN, [NO, NO, OK], [NO, NO, OK]),
     "page": (LOGIN, [OK, OK, OK], [OK, OK, OK]),
     "page of a place": (LOGIN, [OK, OK, OK], [NONE, NONE, OK]),
+    "page to operate": (LOGIN, [NO, OK, OK], [NONE, NONE, OK]),
+    "page to set up": (LOGIN, [NO, NO, OK], [NONE, NONE, OK]),
 }
 
+FORMS = ("page to operate", "page to set up")
 SQUARE = [[0, 0], [1, 0], [1, 1], [0, 1]]
 
 
@@ -79,6 +86,8 @@ PLACE: Body = lambda s: {"slug": "new", "name": "New"}  # noqa: E731
 CALIBRATION: Body = lambda s: {"h_image_to_world": [[0.01, 0, 0], [0, 0.01, 0], [0, 0, 1]]}  # noqa: E731
 PLAN: Body = lambda s: {"image": picture(), "metres_per_px": 1}  # noqa: E731
 USER: Body = lambda s: {"username": "new", "password": "correct horse battery"}  # noqa: E731
+RULE: Body = lambda s: {"environment": s.slug, "name": "New", "kinds": ["zone_enter"]}  # noqa: E731
+WEBHOOK: Body = lambda s: {"environment": s.slug, "name": "New", "url": "https://example.com/"}  # noqa: E731
 GRANT: Body = lambda s: {"user": s.other.username, "environment": s.slug}  # noqa: E731
 NOTHING: Body = lambda s: {}  # noqa: E731
 
@@ -162,6 +171,38 @@ MATRIX: dict[str, tuple[str, Body]] = {
     "GET track-detail": ("look", NOTHING),
     "GET event-list": ("anybody", NOTHING),
     "GET event-detail": ("look", NOTHING),
+    "POST event-acknowledge": ("operate", lambda s: {"note": "a cat"}),
+    "GET rule-list": ("oversee", NOTHING),
+    "POST rule-list": ("set up", RULE),
+    "GET rule-detail": ("operate", NOTHING),
+    "PUT rule-detail": ("set up", RULE),
+    "PATCH rule-detail": ("set up", lambda s: {"name": "New"}),
+    "DELETE rule-detail": ("set up", NOTHING),
+    "GET rule-test": ("set up", NOTHING),
+    "POST rule-test": ("set up", NOTHING),
+    "GET webhook-list": ("set up", NOTHING),
+    "POST webhook-list": ("set up", WEBHOOK),
+    "GET webhook-detail": ("set up", NOTHING),
+    "PUT webhook-detail": ("set up", WEBHOOK),
+    "PATCH webhook-detail": ("set up", lambda s: {"name": "New"}),
+    "DELETE webhook-detail": ("set up", NOTHING),
+    "POST webhook-secret": ("set up", NOTHING),
+    "GET alert-list": ("anybody", NOTHING),
+    "GET alert-detail": ("look", NOTHING),
+    "POST alert-acknowledge": ("operate", lambda s: {"note": "a cat"}),
+    "GET delivery-list": ("set up", NOTHING),
+    "GET delivery-detail": ("set up", NOTHING),
+    "GET alerts": ("page of a place", NOTHING),
+    "POST alerts-seen": ("page to operate", NOTHING),
+    **{
+        f"{method} alerts-{thing}": ("page to set up", NOTHING)
+        for thing in ("rule-new", "rule", "webhook-new", "webhook")
+        for method in ("GET", "POST")
+    },
+    **{
+        f"POST alerts-{what}": ("page to set up", NOTHING)
+        for what in ("rule-test", "rule-delete", "webhook-delete")
+    },
     "GET position-list": ("anybody", NOTHING),
     "GET position-history": ("look", lambda s: {"environment": s.slug}),
     **{
@@ -170,7 +211,7 @@ MATRIX: dict[str, tuple[str, Body]] = {
     },
     "GET system": ("oversee", NOTHING),
 }
-WITH_SESSION = {"landing", "floor-plan", "live", "login", "logout", "docs", "schema"}
+WITH_SESSION = {"landing", "floor-plan", "live", "login", "logout", "docs", "schema", "alerts"}
 
 
 def addresses(patterns: list[Any] | None = None, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -211,7 +252,7 @@ def scene(db, settings, tmp_path, redis_url, monkeypatch):
     settings.REDIS_URL = redis_url
     place = EnvironmentFactory.create()
     camera = CameraFactory.create(environment=place, source_url="images:///videos/hall")
-    monkeypatch.setattr(current_app, "send_task", lambda *_: None)
+    monkeypatch.setattr(current_app, "send_task", lambda *_, **__: None)
     picture_now = Snapshot(b"a picture", "2026-05-04T12:00:00.000Z")
     monkeypatch.setattr(api, "snapshot_take", lambda **_: picture_now)
     probe_note(camera_id=camera.pk, state="pending", at=timezone.now())
@@ -222,6 +263,8 @@ def scene(db, settings, tmp_path, redis_url, monkeypatch):
     TrackPointFactory.create(track=track)
     FloorPlanFactory.create(environment=place)
     other = UserFactory.create()
+    rule = RuleFactory.create(environment=place)
+    alert = AlertFactory.create(rule=rule)
     return SimpleNamespace(
         slug=place.slug,
         place=place,
@@ -234,6 +277,10 @@ def scene(db, settings, tmp_path, redis_url, monkeypatch):
             "track": track.pk,
             "event": TrackEventFactory.create(environment=place).pk,
             "zone": ZoneFactory.create(environment=place).pk,
+            "rule": rule.pk,
+            "webhook": WebhookFactory.create(environment=place).pk,
+            "alert": alert.pk,
+            "delivery": DeliveryFactory.create(alert=alert).pk,
             "grant": GrantFactory.create(environment=place).pk,
             "user": other.pk,
         },
@@ -243,8 +290,12 @@ def scene(db, settings, tmp_path, redis_url, monkeypatch):
 def address_of(name: str, scene: SimpleNamespace, user: Any) -> str:
     """Give the address of a name in the scene, of one's own thing where that is meant."""
     kind = name.partition("-")[0]
-    if name in ("floor-plan", "live") or (kind == "environment" and name != "environment-list"):
+    if name in ("floor-plan", "live", "alerts") or (kind == "environment" and name != "environment-list"):
         return reverse(name, kwargs={"slug": scene.slug})
+    if kind == "alerts" and name != "alerts":
+        thing = {"seen": "alert"}.get(name.split("-")[1], name.split("-")[1])
+        key = {} if name.endswith("-new") else {"pk": scene.keys[thing]}
+        return reverse(name, kwargs={"slug": scene.slug, **key})
     if kind == "key" and name == "key-detail":
         owner = user or scene.other
         return reverse(name, args=[api_key_create(user=owner, name="door")[0].pk])
@@ -261,7 +312,7 @@ def status_of(endpoint: str, scene: SimpleNamespace, user: Any) -> int:
     method, name = endpoint.split()
     body = MATRIX[endpoint][1](scene)
     address = address_of(name, scene, user)
-    if name in WITH_SESSION:
+    if name in WITH_SESSION or name.startswith("alerts-"):
         page = Client()
         if user is not None:
             page.force_login(user)
@@ -291,6 +342,8 @@ def test_answer_is_what_the_policy_says(endpoint, who, granted, scene):
     status = status_of(endpoint, scene, user)
     if expected == OK and user is not None and endpoint in ("GET login", "POST login", "POST logout"):
         assert status == 302  # who is in is led on, who goes is led out
+    elif expected == OK and MATRIX[endpoint][0] in FORMS and endpoint.startswith("POST"):
+        assert status in (302, 422)  # done, or something is missing
     elif expected == OK:
         assert 200 <= status < 300, status
     else:

@@ -26,13 +26,17 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from accounts.models import Role
 from tests.factories import (
+    AlertFactory,
     CalibrationFactory,
     CameraFactory,
+    DeliveryFactory,
     EnvironmentFactory,
     GrantFactory,
+    RuleFactory,
     TrackEventFactory,
     TrackFactory,
     TrackPointFactory,
+    WebhookFactory,
     ZoneFactory,
 )
 from tests.roles import client_with, roles_ensure
@@ -89,7 +93,7 @@ def headers(db, _one_connection, settings, tmp_path, redis_url, monkeypatch):
     settings.REDIS_URL = redis_url
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
     monkeypatch.setattr(snapshots.snapshot_take, "__kwdefaults__", {"wait_s": 0.01})
-    monkeypatch.setattr(current_app, "send_task", lambda *_: None)
+    monkeypatch.setattr(current_app, "send_task", lambda *_, **__: None)
     settings.ALLOWED_HOSTS = ["*"]
     rates = {"user": "1000000/min", "login": "1000000/min"}
     settings.REST_FRAMEWORK = settings.REST_FRAMEWORK | {"DEFAULT_THROTTLE_RATES": rates}
@@ -100,6 +104,9 @@ def headers(db, _one_connection, settings, tmp_path, redis_url, monkeypatch):
     track = TrackFactory.create(session__environment=place)
     TrackPointFactory.create(track=track)
     TrackEventFactory.create(environment=place, person=track.person, track=track)
+    rule = RuleFactory.create(environment=place)
+    rule.webhooks.add(WebhookFactory.create(environment=place))
+    DeliveryFactory.create(alert=AlertFactory.create(rule=rule, person=track.person))
     return {"Authorization": f"Bearer {client_with(Role.ADMIN).pair.access}"}
 
 

@@ -1,4 +1,4 @@
-"""Sessions, persons, tracks, events, positions and the state of things over REST."""
+"""Sessions, persons, tracks, positions and the state of things over REST."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -33,8 +33,8 @@ from environments.models import Camera, Environment
 from environments.selectors import environments_visible_to
 from tracking import selectors, services
 from tracking.choices import DesiredState
-from tracking.filters import EventFilter, PersonFilter, SessionFilter, TrackFilter
-from tracking.models import Person, Track, TrackEvent, TrackingSession, TrackPoint
+from tracking.filters import PersonFilter, SessionFilter, TrackFilter
+from tracking.models import Person, Track, TrackingSession, TrackPoint
 from tracking.positions import (
     Thinned,
     answer_of_one,
@@ -44,7 +44,6 @@ from tracking.positions import (
     presences,
 )
 from tracking.serializers import (
-    EventSerializer,
     LayoutSerializer,
     PersonSerializer,
     PointSerializer,
@@ -237,18 +236,6 @@ class TrackViewSet(Audited, InVisiblePlaces, RowsAsFiles, ReadOnlyModelViewSet):
     ordering = ["-started_at"]
     ordering_fields = ["started_at", "ended_at"]
     lookup_value_regex = "[0-9]+"
-
-
-class EventViewSet(Audited, InVisiblePlaces, RowsAsFiles, ReadOnlyModelViewSet):
-    """What happened, newest first."""
-
-    queryset = TrackEvent.objects.select_related("environment", "person", "zone", "camera")
-    serializer_class = EventSerializer
-    filterset_class = EventFilter
-    pagination_class = TimePages
-    ordering = ["-time"]
-    ordering_fields = ["time"]
-    lookup_value_regex = "[0-9a-fA-F-]{32,36}"
 
 
 class PositionViewSet(Audited, GenericViewSet):

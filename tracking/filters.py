@@ -4,6 +4,7 @@ from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema_field
 
 from accounts.rest.filtering import Since, Until
+from accounts.rest.strict import YesNoFilter
 from environments.filters import PlaceFilter
 from tracking.choices import ActualState, DesiredState, EventKind
 from tracking.models import Person, Track, TrackEvent, TrackingSession
@@ -68,6 +69,7 @@ class EventFilter(filters.FilterSet):
     person_id = filters.UUIDFilter(field_name="person_id")
     zone = filters.CharFilter(field_name="zone__key")
     camera = filters.CharFilter(field_name="camera__key")
+    acknowledged = YesNoFilter(field_name="acknowledgement", lookup_expr="isnull", exclude=True)
     since = Since("time")
     until = Until("time")
 

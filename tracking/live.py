@@ -251,6 +251,51 @@ def event(
     )
 
 
+def acknowledgement(*, at: datetime, by: str, note: str) -> dict[str, str]:
+    """Say, inside other messages, who has seen to something."""
+    return {"at": isoformat(at), "by": by, "note": note}
+
+
+def acknowledged(*, event_id: str, at: datetime, by: str, note: str) -> str:
+    """Write that somebody has seen to an event of the feed."""
+    return _dumps({"type": "acknowledged", "event": event_id, **acknowledgement(at=at, by=by, note=note)})
+
+
+def alert(
+    *,
+    alert_id: int,
+    at: datetime,
+    rule: str,
+    severity: str,
+    text: str,
+    event: Mapping[str, Any],
+    acknowledged: Mapping[str, str] | None,
+) -> str:
+    """Write that a rule raised an alert, or that somebody has seen to one: the newest word on an id counts.
+
+    Args:
+        alert_id: the same in REST.
+        at: when it happened.
+        rule: its name.
+        severity: ``info``, ``warning`` or ``critical``.
+        text: what happened, in words.
+        event: what it was, ``{"event", "kind", "person", "zone", "camera"}``.
+        acknowledged: as :func:`acknowledgement` gives it; None while nobody has.
+    """
+    return _dumps(
+        {
+            "type": "alert",
+            "id": alert_id,
+            "at": isoformat(at),
+            "rule": rule,
+            "severity": severity,
+            "text": text,
+            **event,
+            "acknowledged": acknowledged,
+        }
+    )
+
+
 def status(
     *,
     at: datetime,

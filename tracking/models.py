@@ -8,6 +8,7 @@ arrive in batches and may outlive what they refer to until retention takes them.
 
 import uuid
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -336,3 +337,32 @@ class TrackEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} at {self.time}"
+
+
+class EventAcknowledgement(models.Model):
+    """Says that somebody has seen to an event.
+
+    Attributes:
+        at: when it was acknowledged.
+        event_at: when the event happened, so that it can go when the event goes.
+    """
+
+    event = models.OneToOneField(
+        TrackEvent, models.DO_NOTHING, related_name="acknowledgement", db_constraint=False
+    )
+    environment = models.ForeignKey(Environment, models.CASCADE, related_name="+")
+    event_at = models.DateTimeField(_("time of the event"))
+    at = models.DateTimeField(_("acknowledged"))
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("by")
+    )
+    note = models.CharField(_("note"), max_length=500, blank=True)
+
+    class Meta:
+        indexes = [
+            # services.history_expire
+            models.Index(fields=["environment", "event_at"], name="event_acknowledged_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.by} at {self.at:%Y-%m-%d %H:%M}"

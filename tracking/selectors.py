@@ -23,7 +23,7 @@ from tracking.models import Person, Track, TrackEvent, TrackingSession
 from tracking.positions import redis_answers
 
 PRESENT = timedelta(seconds=15)  # the worker writes in batches: a track this fresh may go on
-QUEUES = ("celery", "models")  # of tasks, as Celery names their lists in Redis
+QUEUES = ("celery", "models", "notifications")  # of tasks, as Celery names their lists in Redis
 NO_FIGURES = dict.fromkeys(("fps", "age_ms", "age_p95_ms", "innovation", "unexplained", "shift"))
 HORIZON_M = 40.0  # fields of view are drawn no further than this
 
@@ -81,7 +81,7 @@ def recent_events(*, environment: Environment, count: int = 40) -> list[dict[str
     """Give the last events, newest first, shaped as the live message."""
     rows = (
         TrackEvent.objects.filter(environment=environment)
-        .select_related("person", "zone", "camera")
+        .select_related("person", "zone", "camera", "acknowledgement__by")
         .order_by("-time")[:count]
     )
     return [
@@ -94,9 +94,18 @@ def recent_events(*, environment: Environment, count: int = 40) -> list[dict[str
             "zone": row.zone.key if row.zone else None,
             "camera": row.camera.key if row.camera else None,
             "payload": row.payload,
+            "acknowledged": acknowledgement_shown(event=row),
         }
         for row in rows
     ]
+
+
+def acknowledgement_shown(*, event: TrackEvent) -> dict[str, str] | None:
+    """Say who has seen to an event; None for nobody."""
+    made = getattr(event, "acknowledgement", None)
+    if made is None:
+        return None
+    return live.acknowledgement(at=made.at, by=made.by.username if made.by else "", note=made.note)
 
 
 def person_card(*, environment: Environment, number: int) -> dict[str, Any] | None:

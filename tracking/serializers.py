@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.utils import timezone
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.rest.strict import StrictTypes
@@ -10,6 +11,7 @@ from environments.models import Environment
 from environments.serializers import NumberField, VisibleEnvironmentField
 from tracking.models import Person, Track, TrackEvent, TrackingSession, TrackPoint
 from tracking.positions import worst_std_m
+from tracking.selectors import acknowledgement_shown
 
 MAX_POSITION_S = 366 * 86_400.0
 
@@ -82,6 +84,20 @@ class TrackSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
+class AcknowledgementSerializer(serializers.Serializer):
+    """Shows who has seen to something, when, and what they noted."""
+
+    at = serializers.DateTimeField()
+    by = serializers.CharField(help_text="user name; empty for somebody who is gone")
+    note = serializers.CharField()
+
+
+class NoteSerializer(StrictTypes, serializers.Serializer):
+    """Reads what somebody notes who sees to something."""
+
+    note = serializers.CharField(max_length=500, allow_blank=True, default="")
+
+
 class EventSerializer(serializers.ModelSerializer):
     """Shows an event as the live message does, with its place."""
 
@@ -92,6 +108,7 @@ class EventSerializer(serializers.ModelSerializer):
     camera = serializers.CharField(source="camera.key", read_only=True, default=None, allow_null=True)
     track = serializers.IntegerField(source="track_id", read_only=True, allow_null=True)
     payload = serializers.DictField(read_only=True)
+    acknowledged = serializers.SerializerMethodField(help_text="null while nobody has seen to it")
 
     class Meta:
         model = TrackEvent
@@ -107,8 +124,14 @@ class EventSerializer(serializers.ModelSerializer):
             "x_m",
             "y_m",
             "payload",
+            "acknowledged",
         ]
         read_only_fields = fields
+
+    @extend_schema_field(AcknowledgementSerializer(allow_null=True))
+    def get_acknowledged(self, event: TrackEvent) -> dict[str, str] | None:
+        """Say who has seen to it."""
+        return acknowledgement_shown(event=event)
 
 
 class LivePersonSerializer(serializers.Serializer):

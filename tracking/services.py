@@ -9,9 +9,21 @@ from urllib.parse import urlsplit
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Max, Min, Q, QuerySet
 
+from accounts.models import User
 from environments.models import Environment
+from tracking import live
+from tracking.announcing import announce
 from tracking.choices import ActualState, DesiredState
-from tracking.models import Counter, Detection, Person, Track, TrackEvent, TrackingSession, TrackPoint
+from tracking.models import (
+    Counter,
+    Detection,
+    EventAcknowledgement,
+    Person,
+    Track,
+    TrackEvent,
+    TrackingSession,
+    TrackPoint,
+)
 
 EXPIRE_SLICE = timedelta(minutes=10)  # of a time series deleted in one transaction
 EXPIRE_ROWS = 1_000  # tracks or persons deleted in one transaction
@@ -37,6 +49,10 @@ class Wish:
 
     state: DesiredState
     recordings_began_at: datetime | None
+
+
+class Acknowledged(Exception):  # noqa: N818 - a state of things, not a fault
+    """Somebody else has acknowledged an event already."""
 
 
 class LeaseLost(Exception):  # noqa: N818 - a state of things, not a fault
@@ -195,9 +211,34 @@ def history_expire(*, now: datetime) -> int:
             *(Detection.objects.filter(camera=camera) for camera in environment.cameras.all()),
         ]
         deleted += sum(_series_expire(rows, cutoff=cutoff) for rows in series)
+        seen_to = EventAcknowledgement.objects.filter(environment=environment, event_at__lt=cutoff)
+        deleted += seen_to.delete()[0]
         # a track's last event comes a moment after its last point
         deleted += _people_expire(environment, cutoff=cutoff - timedelta(minutes=1))
     return deleted
+
+
+def event_acknowledge(*, event: TrackEvent, by: User, note: str, now: datetime) -> EventAcknowledgement:
+    """Note that somebody has seen to an event, and tell everybody who watches.
+
+    Raises:
+        Acknowledged: somebody has already.
+    """
+    made, is_new = EventAcknowledgement.objects.get_or_create(
+        event=event,
+        defaults={
+            "environment_id": event.environment_id,
+            "event_at": event.time,
+            "at": now,
+            "by": by,
+            "note": note,
+        },
+    )
+    if not is_new:
+        raise Acknowledged(f"{made.by or 'somebody'} has acknowledged it at {made.at:%Y-%m-%d %H:%M} UTC")
+    text = live.acknowledged(event_id=str(event.pk), at=now, by=by.username, note=note)
+    transaction.on_commit(lambda: announce(environment_id=event.environment_id, text=text))
+    return made
 
 
 def _chunks_expire(now: datetime) -> int:

@@ -17,6 +17,7 @@ from django.db import connection
 from gpuworker.pipeline.values import Event, Frame, Points, StepResult
 from gpuworker.sinks.backlog import Backlog, Waiting
 from gpuworker.sinks.batch import Batch, BatchError
+from gpuworker.sinks.judging import batch_judge
 from gpuworker.sinks.sampler import Sampler
 from gpuworker.sinks.spool import Spool, spool_create, spools_left
 from gpuworker.sinks.writing import AWAY, REFUSED, batch_salvage, batch_write
@@ -41,6 +42,7 @@ class RowsSink:
         folder: Path,
         max_bytes: int,
         write: Callable[[Batch], None] = batch_write,
+        judge: Callable[[Batch], None] = batch_judge,
         refill: Sequence[Callable[[], None]] = (),
         name: str = "rows",
     ) -> None:
@@ -51,11 +53,13 @@ class RowsSink:
             folder: where spools lie, one's own and those that others have left.
             max_bytes: how long one's own may grow.
             write: writes a batch.
+            judge: is given each batch that is written, and must not fail.
             refill: are called before each transaction, with the database at hand.
             name: of the session, in letters that a file name may have.
         """
         self._sampler = sampler
         self._write = write
+        self._judge = judge
         self._refill = refill
         self._folder = folder
         self._backlog = Backlog(lambda: spool_create(folder, name=name, max_bytes=max_bytes))
@@ -253,3 +257,4 @@ class RowsSink:
         except REFUSED as error:
             logger.error("A batch of %d rows cannot be written (%s): writing it in parts", len(batch), error)
             logger.error("%d rows are lost", batch_salvage(batch))
+        self._judge(batch)

@@ -302,7 +302,11 @@ def secrets_reseal() -> int:
     """
     count = 0
     for model in apps.get_models():
-        names = [field.name for field in model._meta.fields if isinstance(field, EncryptedTextField | EncryptedBinaryField)]
+        names = [
+            field.name
+            for field in model._meta.fields
+            if isinstance(field, EncryptedTextField | EncryptedBinaryField)
+        ]
         keys = list(model._base_manager.values_list("pk", flat=True)) if names else []
         for key in keys:
             with transaction.atomic():  # row by row: somebody may be editing one

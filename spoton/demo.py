@@ -123,7 +123,8 @@ def processes(*, port: int, redis_at: Path | None) -> dict[str, str]:
     commands = {
         "web": f"{python} -m daphne --verbosity 0 --bind {HOST} --port {port} spoton.asgi:application",
         "worker": f"{python} manage.py run_worker",
-        "celery": f"{python} -m celery -q -A spoton worker --pool solo --loglevel warning",
+        "celery": f"{python} -m celery -q -A spoton worker -Q celery,notifications --pool threads --concurrency 4 "
+        "--loglevel warning",
         "beat": f"{python} -m celery -q -A spoton beat --loglevel warning",
     }
     if redis_at is None:

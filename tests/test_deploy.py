@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from django.conf import settings
 from django.core.management import get_commands
 
 from spoton import demo
@@ -112,7 +113,7 @@ def test_compose_service_has_the_least_rights(name: str):
     assert OWN[name]["security_opt"] == ["no-new-privileges:true"]
 
 
-@pytest.mark.parametrize("name", ["web", "worker", "worker-cuda", "celery", "beat"])
+@pytest.mark.parametrize("name", ["web", "worker", "worker-cuda", "celery", "notifications", "beat"])
 def test_compose_waits_for_migrations_and_restarts(name: str):
     assert OWN[name]["depends_on"] == {
         "migrate": {"condition": "service_completed_successfully"},
@@ -153,6 +154,15 @@ def _essence(words: list[str]) -> set[str]:
         r"--(bind|port|verbosity|loglevel|pool|concurrency) \S+|--proxy-headers|-q ", "", " ".join(words)
     )
     return set(text.split())
+
+
+def test_alerts_have_a_process_of_their_own():
+    queues = [
+        set(command_of(service)[command_of(service).index("-Q") + 1].split(","))
+        for service in (OWN["celery"], OWN["notifications"])
+    ]
+    assert queues == [{"celery", "notifications"}, {"notifications"}]
+    assert {route["queue"] for route in settings.CELERY_TASK_ROUTES.values()} == {"notifications"}
 
 
 def test_gpu_worker_is_only_started_when_asked_for():

@@ -6,7 +6,14 @@ from ipaddress import ip_network
 import pytest
 from django.core.exceptions import ValidationError
 
-from environments.addresses import AddressForbidden, folder_check, host_check, resolved_check
+from environments.addresses import (
+    AddressForbidden,
+    folder_check,
+    host_check,
+    resolved_check,
+    webhook_addresses,
+    webhook_host_check,
+)
 from environments.models import validate_source_url
 
 HOME = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
@@ -92,3 +99,46 @@ def test_addresses_are_checked_when_saved(settings):
     ):
         with pytest.raises(ValidationError):
             validate_source_url(url)
+
+
+# --- webhooks ---
+
+
+@pytest.mark.parametrize(
+    ("host", "networks", "is_allowed"),
+    [
+        ("93.184.216.34", [], True),
+        ("10.0.0.5", [], True),
+        ("127.0.0.1", [], False),
+        ("::1", [], False),
+        ("::ffff:127.0.0.1", [], False),
+        ("64:ff9b::7f00:1", [], False),
+        ("169.254.169.254", [], False),
+        ("64:ff9b::a9fe:a9fe", [], False),
+        ("64:ff9b::5db8:d822", [], True),
+        ("127.0.0.1", [ip_network("127.0.0.0/8")], True),
+        ("169.254.169.254", [ip_network("169.254.0.0/16")], False),
+        ("93.184.216.34", HOME, False),
+        ("10.0.0.5", HOME, True),
+        ("hooks.example.com", HOME, True),  # nobody knows yet where that is
+    ],
+)
+def test_webhooks_may_be_everywhere_but_here_or_in_the_networks_named(host, networks, is_allowed):
+    if is_allowed:
+        webhook_host_check(host, networks=networks)
+        return
+    with pytest.raises(AddressForbidden, match="SPOTON_WEBHOOK_NETWORKS"):
+        webhook_host_check(host, networks=networks)
+
+
+def test_all_addresses_of_a_webhook_are_checked_and_given(monkeypatch):
+    found = ["10.0.0.5", "10.0.0.6", "10.0.0.5"]
+
+    def getaddrinfo(host, *_, **__):
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in found]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    assert webhook_addresses("hooks.example.com", networks=HOME) == ["10.0.0.5", "10.0.0.6"]
+    found.append("169.254.169.254")
+    with pytest.raises(AddressForbidden):
+        webhook_addresses("hooks.example.com", networks=[])

@@ -49,6 +49,12 @@ def test_settings_from_nothing_but_secrets_are_enough(tmp_path):
         ({"SPOTON_SPOOL_MB": "0"}, "SPOTON_SPOOL_MB must be a number, 1 at least"),
         ({"SPOTON_POINT_INTERVAL_S": "often"}, "SPOTON_POINT_INTERVAL_S must be a number, from 0 to 3600"),
         ({"SPOTON_DATA": "/dev/null/var"}, "SPOTON_DATA: /dev/null/var cannot be made (Not a directory)"),
+        ({"EMAIL_URL": "mail.example.org"}, "EMAIL_URL: use smtp+tls://USER:PASSWORD@HOST (STARTTLS"),
+        ({"EMAIL_URL": "smtp://user:secret@host:port"}, "EMAIL_URL: name the host, and its port as a number"),
+        (
+            {"SPOTON_WEBHOOK_NETWORKS": "here"},
+            "SPOTON_WEBHOOK_NETWORKS: expected networks such as 10.0.0.0/8",
+        ),
         ({"SPOTON_POINT_LAG_S": "nan"}, "SPOTON_POINT_LAG_S must be a number, from 0 to 10"),
     ],
 )

@@ -6,34 +6,61 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('environments', '0003_camera_source_seal'),
-        ('tracking', '0006_seek'),
+        ("environments", "0003_camera_source_seal"),
+        ("tracking", "0006_seek"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='GalleryState',
+            name="GalleryState",
             fields=[
-                ('environment', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='+', serialize=False, to='environments.environment')),
-                ('embedder', models.CharField(max_length=200, verbose_name='embedder')),
-                ('at', models.DateTimeField(verbose_name='as of')),
-                ('content', environments.fields.EncryptedBinaryField()),
+                (
+                    "environment",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="+",
+                        serialize=False,
+                        to="environments.environment",
+                    ),
+                ),
+                ("embedder", models.CharField(max_length=200, verbose_name="embedder")),
+                ("at", models.DateTimeField(verbose_name="as of")),
+                ("content", environments.fields.EncryptedBinaryField()),
             ],
         ),
         migrations.CreateModel(
-            name='GalleryEntry',
+            name="GalleryEntry",
             fields=[
-                ('person', models.OneToOneField(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='gallery_entry', serialize=False, to='tracking.person')),
-                ('embedder', models.CharField(max_length=200, verbose_name='embedder')),
-                ('seen_at', models.DateTimeField(verbose_name='last seen')),
-                ('content', environments.fields.EncryptedBinaryField()),
-                ('environment', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='environments.environment')),
+                (
+                    "person",
+                    models.OneToOneField(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="gallery_entry",
+                        serialize=False,
+                        to="tracking.person",
+                    ),
+                ),
+                ("embedder", models.CharField(max_length=200, verbose_name="embedder")),
+                ("seen_at", models.DateTimeField(verbose_name="last seen")),
+                ("content", environments.fields.EncryptedBinaryField()),
+                (
+                    "environment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="environments.environment",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'gallery entries',
-                'indexes': [models.Index(fields=['environment', 'embedder', '-seen_at'], name='gallery_recent')],
+                "verbose_name_plural": "gallery entries",
+                "indexes": [
+                    models.Index(fields=["environment", "embedder", "-seen_at"], name="gallery_recent")
+                ],
             },
         ),
     ]

@@ -1,5 +1,6 @@
 """Start the whole system on this machine: `manage.py run_demo`, which `make demo` calls."""
 
+import os
 import threading
 import time
 from argparse import ArgumentTypeError
@@ -45,6 +46,7 @@ class Command(BaseCommand):
             call_command("create_demo", password=password, scene=scene)
             # what is forked below must not share a connection
             connections.close_all()
+            os.environ.setdefault("SPOTON_URL", f"http://{demo.HOST}:{port}")
             commands = demo.processes(port=port, redis_at=redis_at)
             facts = {"user": ADMINISTRATOR, "password": password, "running": ", ".join(commands)}
             announcer = threading.Thread(target=self._announce, args=(port, facts, started), daemon=True)

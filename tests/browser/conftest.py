@@ -89,6 +89,11 @@ class Stack:
         """Start the worker."""
         self._start("worker", ["manage.py", "run_worker"])
 
+    def start_celery(self) -> None:
+        """Start what sends e-mails and calls webhooks."""
+        words = ["-m", "celery", "-q", "-A", "spoton", "worker", "-Q", "notifications"]
+        self._start("celery", [*words, "--pool", "threads", "--concurrency", "2"])
+
     def answers(self) -> bool:
         """Say whether the web process is up."""
         try:

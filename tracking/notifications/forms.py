@@ -1,5 +1,6 @@
 """What people type to make rules and webhooks."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
@@ -11,7 +12,14 @@ from tracking.choices import EventKind
 from tracking.notifications import services
 from tracking.notifications.choices import Day
 from tracking.notifications.models import MAX_COOLDOWN_S, MAX_COUNT, MAX_WINDOW_S, Rule, Webhook, every_day
+from tracking.notifications.words import WHENEVER
 
+PEOPLE, PLACES, CAMERAS = _("People"), _("Zones and lines"), _("Cameras")
+GROUPS = {
+    PEOPLE: ("person_appeared", "person_left", "reidentified", "identity_merged", "identity_revised"),
+    PLACES: ("zone_enter", "zone_leave", "line_cross", "capacity_exceeded", "capacity_restored"),
+    CAMERAS: ("camera_offline", "camera_online", "camera_moved", "handover"),
+}
 UNITS = {"s": 1, "min": 60, "h": 3600}
 UNIT_CHOICES = [("s", _("seconds")), ("min", _("minutes")), ("h", _("hours"))]
 TIME = forms.TimeInput(format="%H:%M", attrs={"type": "time"})
@@ -83,7 +91,9 @@ class RuleForm(forms.ModelForm):
     """Makes or changes a rule; its environment is chosen too where none is given."""
 
     kinds = forms.MultipleChoiceField(
-        label=_("What happens"), choices=EventKind.choices, widget=forms.CheckboxSelectMultiple
+        label=_("What happens"),
+        choices=[(kind, WHENEVER[EventKind(kind)]) for kinds in GROUPS.values() for kind in kinds],
+        widget=forms.CheckboxSelectMultiple,
     )
     days = forms.MultipleChoiceField(
         label=_("Days"), choices=Day.choices, widget=forms.CheckboxSelectMultiple, initial=every_day
@@ -130,6 +140,12 @@ class RuleForm(forms.ModelForm):
         for name in services.TO_MANY:
             rows: Any = self.fields[name]
             rows.queryset = getattr(environment, name).all()
+
+    def kinds_by_group(self) -> Iterator[tuple[Any, list[Any]]]:
+        """Give the choices of what happens, by what it happens to."""
+        choices = {str(choice.data["value"]): choice for choice in self["kinds"]}
+        for title, kinds in GROUPS.items():
+            yield title, [choices[kind] for kind in kinds]
 
     def clean(self) -> dict[str, Any]:
         """Refuse what belongs to another environment."""

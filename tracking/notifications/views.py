@@ -101,7 +101,7 @@ class RuleView(View):
 
     def _ask(self, request: HttpRequest, environment: Environment, form: RuleForm) -> HttpResponse:
         context = {"environment": environment, "form": form}
-        return render(request, "notifications/rule.html", context, status=200 if not form.errors else 422)
+        return render(request, "notifications/rule.html", context)
 
 
 class RuleDeleteView(View):
@@ -161,7 +161,7 @@ class WebhookView(View):
 
     def _ask(self, request: HttpRequest, environment: Environment, form: WebhookForm) -> HttpResponse:
         context = {"environment": environment, "form": form}
-        return render(request, "notifications/webhook.html", context, status=200 if not form.errors else 422)
+        return render(request, "notifications/webhook.html", context)
 
 
 class WebhookDeleteView(View):

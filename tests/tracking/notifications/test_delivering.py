@@ -6,6 +6,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+from celery import current_app
 from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
@@ -327,6 +328,11 @@ def test_test_is_tried_once_and_says_so(to_hook, hooks, letters, told, plaza, al
 
 
 # --- Celery ---
+
+
+def test_tasks_go_to_a_queue_of_their_own():
+    route = current_app.amqp.router.route({}, "tracking.notifications.tasks.notifications_attend")
+    assert route["queue"].name == "notifications"
 
 
 @pytest.mark.django_db

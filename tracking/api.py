@@ -7,7 +7,6 @@ from typing import Any, cast
 
 from celery import current_app
 from django.db import transaction
-from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -36,9 +35,10 @@ from tracking.choices import DesiredState
 from tracking.filters import PersonFilter, SessionFilter, TrackFilter
 from tracking.models import Person, Track, TrackingSession, TrackPoint
 from tracking.positions import (
-    Thinned,
+    Stretch,
     answer_of_one,
-    journey_parts,
+    journey_stretches,
+    place_stretches,
     points_thinned,
     presence_shown,
     presences,
@@ -221,8 +221,8 @@ class PersonViewSet(Audited, InVisiblePlaces, ReadOnlyModelViewSet):
         """Say where the person was, track by track."""
         person = self.get_object()
         wanted = _read(RangeSerializer, request)
-        parts = journey_parts(person=person, since=wanted["since"], until=wanted["until"])
-        return _thinned_answer(parts, wanted)
+        stretches = journey_stretches(person=person, since=wanted["since"], until=wanted["until"])
+        return _thinned_answer(stretches, wanted)
 
 
 class TrackViewSet(Audited, InVisiblePlaces, RowsAsFiles, ReadOnlyModelViewSet):
@@ -278,11 +278,10 @@ class PositionViewSet(Audited, GenericViewSet):
         environment = get_object_or_404(visible, slug=wanted["environment"])
         since, until = wanted["since"], wanted["until"]
         if "person" not in wanted:
-            points = TrackPoint.objects.filter(environment=environment, time__gte=since, time__lt=until)
-            return _thinned_answer([points], wanted)
+            return _thinned_answer(place_stretches(environment=environment, since=since, until=until), wanted)
         person = Person.objects.filter(environment=environment, number=wanted["person"]).first()
-        parts = [] if person is None else journey_parts(person=person, since=since, until=until)
-        return _thinned_answer(parts, wanted)
+        stays = [] if person is None else journey_stretches(person=person, since=since, until=until)
+        return _thinned_answer(stays, wanted)
 
 
 class LayoutView(GenericAPIView):
@@ -382,6 +381,6 @@ def _read(kind: type[serializers.Serializer], request: Request) -> dict[str, Any
     return given
 
 
-def _thinned_answer(parts: Sequence[QuerySet[TrackPoint]], wanted: dict[str, Any]) -> Response:
-    thinned: Thinned = points_thinned(parts=parts, max_points=wanted["max_points"])
+def _thinned_answer(stretches: Sequence[Stretch], wanted: dict[str, Any]) -> Response:
+    thinned = points_thinned(stretches=stretches, max_points=wanted["max_points"])
     return Response({"seen": thinned.seen, "results": thinned.points})

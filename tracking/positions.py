@@ -5,12 +5,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from operator import itemgetter
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, TextField, Value, Window
-from django.db.models.functions import Cast, Mod, RowNumber
+from django.db import connection
+from django.db.models import OuterRef, Q, Subquery
 from rest_framework.renderers import JSONRenderer
 
 from accounts.rest.redis_pool import AWAY, redis_at
@@ -18,7 +17,7 @@ from environments.models import Environment
 from tracking import live
 from tracking.models import Person, Track, TrackPoint
 
-AT_ONCE = 100  # tracks that one query asks for
+AT_ONCE = 100  # stretches of time that one query asks for
 LAST_SEEN = timedelta(seconds=2)  # before the last stored point: who was there together
 
 
@@ -147,63 +146,82 @@ class Thinned:
     points: list[dict[str, Any]]
 
 
-def journey_parts(*, person: Person, since: datetime, until: datetime) -> list[QuerySet[TrackPoint]]:
-    """Give a person's points in a range of time, track by track, each within the time that the track lasted.
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Points of an environment, or of tracks, in a range of time.
 
-    So the database looks at a few days, where asked for all tracks at once at all of the range.
+    Attributes:
+        column: of TrackPoint, ``environment_id`` or ``track_id``.
+        keys: its values.
+        since, before: of the range.
+    """
+
+    column: str
+    keys: tuple[int, ...]
+    since: datetime
+    before: datetime
+
+
+def place_stretches(*, environment: Environment, since: datetime, until: datetime) -> list[Stretch]:
+    """Give where everybody's points in a range of time are."""
+    return [Stretch("environment_id", (environment.pk,), since, until)]
+
+
+def journey_stretches(*, person: Person, since: datetime, until: datetime) -> list[Stretch]:
+    """Give where a person's points in a range of time are, track by track, each within the time that the track lasted.
+
+    So the database looks at a few days, where asked for all tracks at once at all of the range; of very many tracks, a
+    few are asked for together.
     """
     tracks = person.tracks.filter(ended_at__gte=since, started_at__lt=until).order_by("pk")
-    return [
-        TrackPoint.objects.filter(track=pk, time__gte=max(since, begin), time__lte=end, time__lt=until)
-        for pk, begin, end in tracks.values_list("pk", "started_at", "ended_at")
-    ]
+    stays = list(tracks.values_list("pk", "started_at", "ended_at"))
+    some = -(-len(stays) // AT_ONCE) or 1
+    stretches = []
+    for first in range(0, len(stays), some):
+        keys, begins, ends = zip(*stays[first : first + some], strict=True)
+        before = min(until, max(ends) + timedelta(microseconds=1))
+        stretches.append(Stretch("track_id", keys, max(since, min(begins)), before))
+    return stretches
 
 
-def points_thinned(*, parts: Sequence[QuerySet[TrackPoint]], max_points: int) -> Thinned:
+def points_thinned(*, stretches: Sequence[Stretch], max_points: int) -> Thinned:
     """Give every n-th point, in order of track and time, so that there are at most ``max_points``.
 
-    The database does it. Tracks lie whole in one of the parts, and those of a part after those of the parts before.
+    The database does it, in one query, which is written by hand: to put it together out of Django's parts took longer
+    than to answer it.
     """
-    counted = [
-        part.order_by().annotate(part=Value(number)).values("part").annotate(count=Count("time"))
-        for number, part in enumerate(parts)
-    ]
-    counts = {row["part"]: row["count"] for joined in _joined(counted) for row in joined}
-    seen = sum(counts.values())
-    step = max(math.ceil(seen / max_points), 1)
-    chosen, before = [], 0
-    for number, part in enumerate(parts):
-        chosen.append(_every(part, step, before).values_list(*SHOWN, AT))
-        before += counts[number]
-    rows = [row for joined in _joined(chosen) for row in joined]
-    rows.sort(key=itemgetter(0, -1))  # by track and time, whose texts are in its order
-    tracks = Track.objects.filter(pk__in={row[0] for row in rows})
-    numbers = dict(tracks.values_list("pk", "person__number"))
+    if not stretches:
+        return Thinned(0, [])
+    parts, given = [], []
+    for stretch in stretches:
+        keys = ", ".join(["%s"] * len(stretch.keys))
+        parts.append(PART.format(column=stretch.column, keys=keys))
+        instants = [connection.ops.adapt_datetimefield_value(at) for at in (stretch.since, stretch.before)]
+        given += [*stretch.keys, *instants]
+    with connection.cursor() as cursor:
+        cursor.execute(EVERY.format(parts=" UNION ALL ".join(parts)), [*given, max_points - 1, max_points])
+        rows = cursor.fetchall()
+    numbers = dict(Track.objects.filter(pk__in={row[0] for row in rows}).values_list("pk", "person__number"))
+    seen = rows[0][-1] if rows else 0
     return Thinned(seen, [_point_shown(row, numbers[row[0]]) for row in rows if row[0] in numbers])
 
 
-SHOWN = ("track_id", "x_m", "y_m", "vx_mps", "vy_mps", "var_x_m2", "cov_xy_m2", "var_y_m2", "cameras")
-# as text: to make an object of each time, and a text again, takes a quarter of the answer
-AT = Cast("time", TextField())
-
-
-def _every(points: QuerySet[TrackPoint], step: int, before: int) -> QuerySet[TrackPoint]:
-    """Choose every ``step``-th, where so many lie before them."""
-    if step == 1:
-        return points.order_by()
-    place = Window(RowNumber(), order_by=[F("track_id").asc(), F("time").asc()])
-    left_over = Mod(F("place") + Value(before - 1), Value(step))
-    return points.order_by().annotate(place=place, left_over=left_over).filter(left_over=0)
-
-
-def _joined(parts: Sequence[Any]) -> list[Any]:
-    """Join queries to one, or to a few where they are very many."""
-    some = [parts[first : first + AT_ONCE] for first in range(0, len(parts), AT_ONCE)]
-    return [few[0].union(*few[1:], all=True) if len(few) > 1 else few[0] for few in some]
+# constants alone are put together here, whatever is asked for is given apart
+SHOWN = "track_id, x_m, y_m, vx_mps, vy_mps, var_x_m2, cov_xy_m2, var_y_m2, cameras"
+PART = (
+    f"SELECT {SHOWN}, time FROM {TrackPoint._meta.db_table} "  # noqa: S608
+    "WHERE {column} IN ({keys}) AND time >= %s AND time < %s"
+)
+# the time as text: to make an object of each, and a text again, takes a quarter of the answer
+EVERY = (
+    f"SELECT {SHOWN}, CAST(time AS text), seen FROM (SELECT *, COUNT(*) OVER () AS seen, "  # noqa: S608
+    "ROW_NUMBER() OVER (ORDER BY track_id, time) AS place FROM ({parts}) AS points) AS numbered "
+    "WHERE (place - 1) %% ((seen + %s) / %s) = 0 ORDER BY place"
+)
 
 
 def _point_shown(row: tuple[Any, ...], number: int) -> dict[str, Any]:
-    track, x_m, y_m, vx_mps, vy_mps, var_x_m2, cov_xy_m2, var_y_m2, cameras, at = row
+    track, x_m, y_m, vx_mps, vy_mps, var_x_m2, cov_xy_m2, var_y_m2, cameras, at, _ = row
     return {
         "at": _at_shown(at),
         "person": number,

@@ -37,7 +37,7 @@ from tests.factories import (
 )
 from tests.roles import client_with, roles_ensure
 from tracking.models import Detection, TrackEvent, TrackingSession, TrackPoint
-from tracking.positions import points_thinned
+from tracking.positions import Stretch, points_thinned
 from tracking.services import history_expire, numbers_reserve, session_claim
 
 OURS = ("analytics", "tracking", "environments", "accounts")
@@ -288,7 +288,8 @@ def test_times_of_points_are_shown_in_order_as_they_were_written(server):
     after_s = (1.000001, 0.25, 1.0, 0.0, 0.1, 86_400.5, 2.0)
     for seconds in after_s:
         TrackPointFactory(track=track, time=T0 + timedelta(seconds=seconds))
-    shown = points_thinned(parts=[TrackPoint.objects.all()], max_points=100)
+    everything = Stretch("track_id", (track.pk,), T0, T0 + timedelta(days=9))
+    shown = points_thinned(stretches=[everything], max_points=100)
     expected = [T0 + timedelta(seconds=seconds) for seconds in sorted(after_s)]
     assert [point["at"] for point in shown.points] == [
         at.isoformat().replace("+00:00", "Z") for at in expected

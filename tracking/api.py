@@ -31,6 +31,7 @@ from environments.api import InVisiblePlaces
 from environments.models import Camera, Environment
 from environments.selectors import environments_visible_to
 from tracking import selectors, services
+from tracking.announcements import steered_tell
 from tracking.choices import DesiredState
 from tracking.filters import PersonFilter, SessionFilter, TrackFilter
 from tracking.models import Person, Track, TrackingSession, TrackPoint
@@ -135,6 +136,7 @@ class SessionViewSet(
         reading = self.get_serializer(data=request.data)
         reading.is_valid(raise_exception=True)
         session = _start(reading.validated_data["environment"])
+        self._steered(session, "start")
         return Response(self.get_serializer(session).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(request=None, responses=SessionSerializer, parameters=[PARAMETER])
@@ -144,26 +146,28 @@ class SessionViewSet(
         """Ask a session to run; one that was stopped gets a successor, which is answered."""
         session = self.get_object()
         if session.desired_state == DesiredState.STOPPED:
-            return self._shown(_start(session.environment))
-        return self._ask(session, DesiredState.RUNNING)
+            session = _start(session.environment)
+            self._steered(session, "start")
+            return self._shown(session)
+        return self._ask(session, DesiredState.RUNNING, "start")
 
     @extend_schema(request=None, responses=SessionSerializer)
     @action(detail=True, methods=["post"])
     def stop(self, request: Request, pk: str) -> Response:
         """Ask a session to stop."""
-        return self._ask(self.get_object(), DesiredState.STOPPED)
+        return self._ask(self.get_object(), DesiredState.STOPPED, "stop")
 
     @extend_schema(request=None, responses=SessionSerializer)
     @action(detail=True, methods=["post"])
     def pause(self, request: Request, pk: str) -> Response:
         """Ask a session to pause."""
-        return self._ask_open(DesiredState.PAUSED)
+        return self._ask(self._open_session(), DesiredState.PAUSED, "pause")
 
     @extend_schema(request=None, responses=SessionSerializer)
     @action(detail=True, methods=["post"])
     def resume(self, request: Request, pk: str) -> Response:
         """Ask a session to go on."""
-        return self._ask_open(DesiredState.RUNNING)
+        return self._ask(self._open_session(), DesiredState.RUNNING, "resume")
 
     @extend_schema(request=SeekSerializer, responses=SessionSerializer)
     @action(detail=True, methods=["post"])
@@ -176,7 +180,16 @@ class SessionViewSet(
             services.session_seek(session=session, **reading.validated_data, now=timezone.now())
         except services.NotRecorded as error:
             raise Conflict(str(error), code="not_recorded") from error
+        self._steered(session, "seek")
         return self._shown(session)
+
+    def _steered(self, session: TrackingSession, action: str) -> None:
+        """Tell who watches what somebody has done."""
+        by = cast(User, self.request.user).get_username()
+        at = timezone.now()
+        transaction.on_commit(
+            lambda: steered_tell(environment_id=session.environment_id, at=at, by=by, action=action)
+        )
 
     def _open_session(self) -> TrackingSession:
         session: TrackingSession = self.get_object()
@@ -184,11 +197,9 @@ class SessionViewSet(
             raise Conflict(_("This session was stopped: start it."))
         return session
 
-    def _ask_open(self, state: DesiredState) -> Response:
-        return self._ask(self._open_session(), state)
-
-    def _ask(self, session: TrackingSession, state: DesiredState) -> Response:
+    def _ask(self, session: TrackingSession, state: DesiredState, action: str) -> Response:
         services.session_ask(session=session, desired_state=state, now=timezone.now())
+        self._steered(session, action)
         return self._shown(session)
 
     def _shown(self, session: TrackingSession) -> Response:

@@ -345,4 +345,5 @@ def _opening(environment: Environment) -> tuple[dict[str, Any], dict[str, Any]]:
     hello = selectors.live_layout(environment=environment)
     hello["present"] = selectors.present_since(environment=environment, now=now)
     hello["events"] = selectors.recent_events(environment=environment)
+    hello["crossings"] = selectors.crossings_today(environment=environment, now=now)
     return hello, selectors.live_status(environment=environment, now=now)

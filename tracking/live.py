@@ -199,11 +199,13 @@ def hello(
     floor_map: Mapping[str, Any] | None,
     present: Sequence[Mapping[str, Any]] = (),
     events: Sequence[Mapping[str, Any]] = (),
+    crossings: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Write the first message: the server's time, cameras, zones and the map of the environment.
 
     ``present`` says since when those are here who are (``{"person", "since"}``), and ``events`` what happened
-    last, newest first and shaped as in :func:`event`.
+    last, newest first and shaped as in :func:`event`. ``crossings`` counts who crossed each line since the place's
+    day began (``{"zone", "direction", "count"}``).
     """
     return _dumps(
         {
@@ -214,6 +216,7 @@ def hello(
             "map": floor_map,
             "present": list(present),
             "events": list(events),
+            "crossings": list(crossings),
         }
     )
 
@@ -221,7 +224,8 @@ def hello(
 def positions(*, at: datetime, people: Sequence[Mapping[str, Any]]) -> str:
     """Write where everybody is; one message a tick.
 
-    A person is ``{"person", "track", "x_m", "y_m", "vx_mps", "vy_mps", "std_m", "cameras"}``.
+    A person is ``{"person", "track", "x_m", "y_m", "vx_mps", "vy_mps", "std_m", "cov_m2", "cameras"}``; ``std_m`` is
+    that of the worst direction, ``cov_m2`` the covariance of the position: xx, xy, yy.
     """
     return _dumps({"type": "positions", "at": isoformat(at), "people": list(people)})
 
@@ -393,6 +397,11 @@ def person(*, number: int, card: Mapping[str, Any] | None) -> str:
     A card is ``{"first_seen_at", "last_seen_at", "since", "visits", "zone"}``.
     """
     return _dumps({"type": "person", "person": number, "card": card})
+
+
+def steered(*, at: datetime, by: str, action: str) -> str:
+    """Write who has just done what to the session: ``start``, ``stop``, ``pause``, ``resume``, ``seek``."""
+    return _dumps({"type": "steered", "at": isoformat(at), "by": by, "action": action})
 
 
 def error(*, code: str, message: str) -> str:

@@ -124,6 +124,7 @@ def person_of(point: TrackPoint) -> dict[str, Any]:
         "vx_mps": point.vx_mps,
         "vy_mps": point.vy_mps,
         "std_m": worst_std_m(point),
+        "cov_m2": [point.var_x_m2, point.cov_xy_m2, point.var_y_m2],
         "cameras": point.cameras.split(),
     }
 

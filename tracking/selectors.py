@@ -5,11 +5,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import cv2
 import numpy as np
 from django.conf import settings
-from django.db.models import Min, QuerySet
+from django.db.models import Count, Min, QuerySet
 from django.urls import reverse
 
 from accounts.rest.redis_pool import redis_at
@@ -17,7 +18,7 @@ from environments.geometry import CameraModel, Floats, GeometryError
 from environments.models import Camera, CameraState, Environment, FloorPlan
 from environments.selectors import camera_models
 from tracking import live
-from tracking.choices import ActualState, DesiredState
+from tracking.choices import ActualState, DesiredState, EventKind
 from tracking.live import isoformat
 from tracking.models import Person, Track, TrackEvent, TrackingSession
 from tracking.positions import redis_answers
@@ -106,6 +107,17 @@ def acknowledgement_shown(*, event: TrackEvent) -> dict[str, str] | None:
     if made is None:
         return None
     return live.acknowledgement(at=made.at, by=made.by.username if made.by else "", note=made.note)
+
+
+def crossings_today(*, environment: Environment, now: datetime) -> list[dict[str, Any]]:
+    """Count who crossed each line, by direction, since the place's day began."""
+    midnight = now.astimezone(ZoneInfo(environment.time_zone)).replace(
+        hour=0, minute=0, second=0, microsecond=0
+    )
+    events = TrackEvent.objects.filter(environment=environment, time__gte=midnight, zone__isnull=False)
+    rows = events.filter(kind=EventKind.LINE_CROSS).values_list("zone__key", "payload__direction")
+    counted = rows.annotate(count=Count("time")).order_by("zone__key", "payload__direction")
+    return [{"zone": zone, "direction": direction, "count": count} for zone, direction, count in counted]
 
 
 def person_card(*, environment: Environment, number: int) -> dict[str, Any] | None:

@@ -144,6 +144,7 @@ class LivePersonSerializer(serializers.Serializer):
     vx_mps = serializers.FloatField()
     vy_mps = serializers.FloatField()
     std_m = serializers.FloatField(help_text="of the worst direction")
+    cov_m2 = serializers.ListField(child=serializers.FloatField(), help_text="covariance: xx, xy, yy")
     cameras = serializers.ListField(child=serializers.CharField())
 
 

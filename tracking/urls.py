@@ -1,4 +1,4 @@
-"""Addresses of the live view."""
+"""Addresses of the pages of a place."""
 
 from django.urls import path
 
@@ -6,4 +6,5 @@ from tracking import views
 
 urlpatterns = [
     path("environments/<slug:slug>/live/", views.live_view, name="live"),
+    path("environments/<slug:slug>/replay/", views.replay_view, name="replay"),
 ]

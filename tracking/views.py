@@ -1,4 +1,4 @@
-"""The live view's page; what moves in it comes over the WebSocket."""
+"""The pages of a place, live and replayed; what moves in them comes over the WebSocket or REST."""
 
 from typing import cast
 
@@ -11,10 +11,25 @@ from accounts.models import User
 from environments.selectors import environments_visible_to
 from tracking.live import SUBPROTOCOL
 
+STEERS = "tracking.change_trackingsession"
+
 
 @login_required
 @require_safe
 def live_view(request: HttpRequest, slug: str) -> HttpResponse:
     """Show an environment live."""
-    environment = get_object_or_404(environments_visible_to(user=cast(User, request.user)), slug=slug)
-    return render(request, "tracking/live.html", {"environment": environment, "subprotocol": SUBPROTOCOL})
+    return _page_of_a_place(request, slug, "tracking/live.html")
+
+
+@login_required
+@require_safe
+def replay_view(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show an environment's map as it was at a date and time."""
+    return _page_of_a_place(request, slug, "tracking/replay.html")
+
+
+def _page_of_a_place(request: HttpRequest, slug: str, template: str) -> HttpResponse:
+    user = cast(User, request.user)
+    environment = get_object_or_404(environments_visible_to(user=user), slug=slug)
+    about = {"environment": environment, "subprotocol": SUBPROTOCOL, "can_steer": user.has_perm(STEERS)}
+    return render(request, template, about)

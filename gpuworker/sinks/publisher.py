@@ -128,7 +128,10 @@ class Publisher:
 
 
 def positions_of(people: People) -> list[dict[str, Any]]:
-    """Give people as a positions message lists them; ``std_m`` is that of the position's worst direction."""
+    """Give people as a positions message lists them.
+
+    ``std_m`` is the standard deviation of the position's worst direction, ``cov_m2`` its covariance: xx, xy, yy.
+    """
     rows = zip(
         people.person.tolist(),
         people.track.tolist(),
@@ -146,6 +149,7 @@ def positions_of(people: People) -> list[dict[str, Any]]:
             "vx_mps": round(vx, 3),
             "vy_mps": round(vy, 3),
             "std_m": round(_worst_std(covariance), 3),
+            "cov_m2": [round(covariance[row][column], 4) for row, column in ((0, 0), (0, 1), (1, 1))],
             "cameras": list(cameras),
         }
         for person, track, (x, y, vx, vy), covariance, cameras in rows

@@ -143,7 +143,7 @@ async def _tell(data: Path) -> None:
         while True:
             people = [
                 {"person": n, "track": n, "x_m": n * 0.5, "y_m": 1.0, "vx_mps": 0.4, "vy_mps": 0.0}
-                | {"std_m": 0.1, "cameras": cameras}
+                | {"std_m": 0.1, "cov_m2": [0.01, 0.0, 0.01], "cameras": cameras}
                 for n in range(1, PEOPLE + 1)
             ]
             text = live.now(at=datetime.now(UTC), people=people, cameras_up=4)

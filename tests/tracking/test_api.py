@@ -241,6 +241,7 @@ SOMEBODY = {
     "vx_mps": 0.0,
     "vy_mps": 0.0,
     "std_m": 0.1,
+    "cov_m2": [0.01, 0.0, 0.01],
     "cameras": ["c1"],
 }
 

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -181,3 +181,26 @@ def test_card_of_a_number_of_another_environment_is_none():
     person = PersonFactory.create(number=9)
     assert selectors.person_card(environment=EnvironmentFactory.create(), number=9) is None
     assert selectors.person_card(environment=person.environment, number=10) is None
+
+
+def test_crossings_are_counted_since_the_places_day_began(django_assert_num_queries):
+    place = EnvironmentFactory.create(time_zone="Europe/Vienna")
+    line = ZoneFactory.create(environment=place, key="door", kind="line", points_m=[[0, 0], [1, 0]])
+    midnight = datetime(2026, 5, 3, 22, tzinfo=UTC)  # of 4 May in Vienna
+    crossed = {"environment": place, "zone": line, "kind": "line_cross"}
+    for minutes, direction in (
+        (-1, "left_to_right"),
+        (1, "left_to_right"),
+        (2, "left_to_right"),
+        (3, "right_to_left"),
+    ):
+        at = midnight + timedelta(minutes=minutes)
+        TrackEventFactory.create(time=at, payload={"direction": direction}, **crossed)
+    TrackEventFactory.create(environment=place, zone=line, kind="zone_enter", time=T0)
+    TrackEventFactory.create(kind="line_cross", time=T0, zone=None)
+    with django_assert_num_queries(1):
+        counted = selectors.crossings_today(environment=place, now=T0)
+    assert counted == [
+        {"zone": "door", "direction": "left_to_right", "count": 2},
+        {"zone": "door", "direction": "right_to_left", "count": 1},
+    ]

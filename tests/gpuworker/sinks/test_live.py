@@ -116,6 +116,7 @@ def test_positions_are_sent_each_tick(viewer, make_sink):
             "vx_mps": 0.5,
             "vy_mps": 0.0,
             "std_m": 0.3,
+            "cov_m2": [0.04, 0.0, 0.09],
             "cameras": ["c1", "c2"],
         }
     ]

@@ -104,6 +104,7 @@ MATRIX: dict[str, tuple[str, Body]] = {
     "GET landing": ("page", NOTHING),
     "GET floor-plan": ("page of a place", NOTHING),
     "GET live": ("page of a place", NOTHING),
+    "GET replay": ("page of a place", NOTHING),
     "GET api-root": ("anybody", NOTHING),
     "POST auth-login": ("public", lambda s: {"username": s.other.username, "password": "password"}),
     "POST auth-refresh": ("public", lambda s: {"refresh": client_of(s.other).pair.refresh}),
@@ -211,7 +212,7 @@ MATRIX: dict[str, tuple[str, Body]] = {
     },
     "GET system": ("oversee", NOTHING),
 }
-WITH_SESSION = {"landing", "floor-plan", "live", "login", "logout", "docs", "schema", "alerts"}
+WITH_SESSION = {"landing", "floor-plan", "live", "replay", "login", "logout", "docs", "schema", "alerts"}
 
 
 def addresses(patterns: list[Any] | None = None, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -290,7 +291,9 @@ def scene(db, settings, tmp_path, redis_url, monkeypatch):
 def address_of(name: str, scene: SimpleNamespace, user: Any) -> str:
     """Give the address of a name in the scene, of one's own thing where that is meant."""
     kind = name.partition("-")[0]
-    if name in ("floor-plan", "live", "alerts") or (kind == "environment" and name != "environment-list"):
+    if name in ("floor-plan", "live", "replay", "alerts") or (
+        kind == "environment" and name != "environment-list"
+    ):
         return reverse(name, kwargs={"slug": scene.slug})
     if kind == "alerts" and name != "alerts":
         thing = {"seen": "alert"}.get(name.split("-")[1], name.split("-")[1])

@@ -1,4 +1,4 @@
-/** The server's clock as seen from here, and how old what is on the screen is. */
+/** The server's clock as seen from here, and figures of the last seconds. */
 
 const OBSERVATIONS = 24;
 
@@ -21,9 +21,14 @@ export class Clock {
     this.#offsets = [];
   }
 
+  /** How far this machine's clock is ahead of the server's, in ms; null while nothing is known. */
+  get offsetMs() {
+    return this.#offsets.length ? Math.min(...this.#offsets) : null;
+  }
+
   /** Give the server's time now, in ms. */
   now() {
-    return Date.now() - (this.#offsets.length ? Math.min(...this.#offsets) : 0);
+    return Date.now() - (this.offsetMs ?? 0);
   }
 }
 
@@ -39,6 +44,7 @@ export class Recent {
   /** @param {number} value */
   add(value) {
     this.#entries.push([performance.now(), value]);
+    this.#fresh();
   }
 
   #fresh() {
@@ -52,13 +58,17 @@ export class Recent {
     return (this.#fresh().length * 1000) / this.spanMs;
   }
 
-  /** Give the middle value, null when there is none. */
-  median() {
-    const values = this.#fresh().map(([, value]) => value).sort((a, b) => a - b);
-    return values.length ? values[Math.floor(values.length / 2)] : null;
+  /** Give the sum of all. */
+  sum() {
+    return this.#fresh().reduce((sum, [, value]) => sum + value, 0);
   }
 
-  clear() {
-    this.#entries = [];
+  /**
+   * Give the value that a share of all does not exceed, null when there is none.
+   * @param {number} share 0 to 1
+   */
+  quantile(share) {
+    const values = this.#fresh().map(([, value]) => value).sort((a, b) => a - b);
+    return values.length ? values[Math.min(values.length - 1, Math.floor(values.length * share))] : null;
   }
 }

@@ -5,21 +5,28 @@ const ACCENT_HUE = 45; // kept for what is selected and urgent
 const ACCENT_WIDTH = 24;
 // numbers whose hues nearly meet lie 13, 21, 34, 55 ... apart; none of these is a multiple of four
 const LIGHTNESS = [0.87, 0.78, 0.7, 0.62];
+const KEPT = 1000;
+const known = new Map();
+
+/**
+ * Give the CSS colour of a person; dark text is readable on it.
+ * @param {number} person
+ */
+export function personColour(person) {
+  let colour = known.get(person);
+  if (colour === undefined) {
+    if (known.size >= KEPT) known.clear();
+    colour = `oklch(${LIGHTNESS[person % LIGHTNESS.length]} 0.15 ${hue(person).toFixed(1)})`;
+    known.set(person, colour);
+  }
+  return colour;
+}
 
 /** @param {number} person */
 function hue(person) {
   const wheel = 360 - ACCENT_WIDTH;
   const turned = (person * GOLDEN_ANGLE * (wheel / 360)) % wheel;
   return (ACCENT_HUE + ACCENT_WIDTH / 2 + turned) % 360;
-}
-
-/**
- * Give the CSS colour of a person; dark text is readable on it.
- * @param {number} person
- * @param {number} [alpha]
- */
-export function personColour(person, alpha = 1) {
-  return `oklch(${LIGHTNESS[person % LIGHTNESS.length]} 0.15 ${hue(person).toFixed(1)} / ${alpha})`;
 }
 
 /** The colour of text on a person's colour. */

@@ -1,19 +1,31 @@
-/** The feed of what happened, newest first. */
+/** The feed of what happened, newest first, and what of it is shown. */
 
-import { chip, clockTime } from "./people.js";
+import { chip, make } from "./elements.js";
 import { hasText, text } from "./strings.js";
+import { clockTime } from "./times.js";
 
-const KEPT = 60;
+const KEPT = 200;
 const TONES = {
-  camera_online: "good", camera_offline: "bad", camera_moved: "warn",
-  person_appeared: "good", person_left: "", reidentified: "warn", identity_merged: "warn", identity_revised: "warn",
+  camera_online: "good", camera_offline: "bad", camera_moved: "bad",
+  person_appeared: "good", person_left: "", zone_enter: "", zone_leave: "", line_cross: "", handover: "",
+  capacity_exceeded: "bad", capacity_restored: "good",
+};
+const GROUPS = {
+  people: ["person_appeared", "person_left"],
+  zones: ["zone_enter", "zone_leave", "line_cross", "capacity_exceeded", "capacity_restored"],
+  identities: ["reidentified", "identity_merged", "identity_revised", "handover"],
+  cameras: ["camera_online", "camera_offline", "camera_moved"],
 };
 
 export class EventFeed {
-  #known = new Set();
+  #known = new Map(); // id -> row, oldest first
 
-  constructor({ list, empty, selection, cameraName, zoneName }) {
-    Object.assign(this, { list, empty, selection, cameraName, zoneName });
+  /** @param {{filter: HTMLSelectElement}} parts */
+  constructor({ list, empty, filter, selection, cameraName, zoneName }) {
+    Object.assign(this, { list, empty, filter, selection, cameraName, zoneName });
+    filter.addEventListener("input", () => this.#sift());
+    selection.addEventListener("follow", () => this.#sift());
+    selection.addEventListener("change", () => this.#mark());
   }
 
   /** Begin with the events that `hello` tells, newest first. */
@@ -21,50 +33,74 @@ export class EventFeed {
     this.list.replaceChildren();
     this.#known.clear();
     for (const event of [...events].reverse()) this.add(event, false);
-    this.empty.hidden = events.length > 0;
+    this.#showEmpty();
   }
 
   add(event, isNew = true) {
     if (this.#known.has(event.id)) return;
-    this.#known.add(event.id);
-    this.empty.hidden = true;
-    this.list.prepend(this.#row(event, isNew));
-    while (this.list.children.length > KEPT) this.list.lastElementChild.remove();
+    const row = this.#row(event, isNew);
+    row.hidden = !this.#fits(row);
+    this.#known.set(event.id, row);
+    this.list.prepend(row);
+    if (this.#known.size > KEPT) {
+      const [oldest, gone] = this.#known.entries().next().value;
+      this.#known.delete(oldest);
+      gone.remove();
+    }
+    this.#showEmpty();
+  }
+
+  #fits(row) {
+    const wanted = this.filter.value;
+    if (wanted === "all") return true;
+    if (wanted === "followed") return row.dataset.person === String(this.selection.followed);
+    return GROUPS[wanted].includes(row.dataset.kind);
+  }
+
+  #sift() {
+    for (const row of this.#known.values()) row.hidden = !this.#fits(row);
+    this.#showEmpty();
+  }
+
+  #showEmpty() {
+    this.empty.hidden = [...this.#known.values()].some((row) => !row.hidden);
+  }
+
+  #mark() {
+    for (const row of this.#known.values()) {
+      row.classList.toggle("is-marked", row.dataset.person !== undefined && this.selection.marks(Number(row.dataset.person)));
+    }
   }
 
   #row(event, isNew) {
-    const row = document.createElement("li");
-    row.className = "event";
+    const row = make("li", { className: "event", "data-kind": event.kind, "data-id": event.id });
     row.classList.toggle("is-new", isNew);
-    row.dataset.kind = event.kind;
-    const time = document.createElement("time");
-    time.dateTime = event.at;
-    time.textContent = clockTime(Date.parse(event.at));
-    const dot = document.createElement("span");
-    dot.className = "dot";
-    dot.dataset.tone = TONES[event.kind] ?? "warn";
-    row.append(time, event.person === null ? dot : this.#person(event.person), this.#words(event));
+    const time = make("time", { datetime: event.at, text: clockTime(Date.parse(event.at)) });
+    const dot = make("span", { className: "dot", "data-tone": TONES[event.kind] ?? "warn", "aria-hidden": "true" });
+    row.append(time, dot, this.#words(event));
+    if (event.person !== null) {
+      row.dataset.person = event.person;
+      row.append(this.#person(event.person));
+      row.addEventListener("pointerenter", () => this.selection.hover(event.person));
+      row.addEventListener("pointerleave", () => this.selection.hover(null));
+    }
     return row;
   }
 
   #person(person) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "chip-button";
-    button.setAttribute("aria-label", text("followPerson", { number: person }));
-    button.append(chip(person));
+    const button = make("button", { type: "button", className: "chip-button", "aria-label": text("followPerson", { number: person }) }, chip(person));
     button.addEventListener("click", () => this.selection.toggle(person));
     return button;
   }
 
-  #words(event) {
-    const words = document.createElement("span");
-    const key = `event.${event.kind}`;
-    const zone = event.zone === null ? "" : this.zoneName(event.zone);
-    const camera = event.camera === null ? "" : this.cameraName(event.camera);
-    words.textContent = hasText(key)
-      ? text(key, { zone, camera })
-      : text("event.other", { kind: event.kind.replaceAll("_", " ") });
-    return words;
+  #words({ kind, zone, camera, payload }) {
+    const key = `event.${kind}`;
+    const values = {
+      ...payload,
+      zone: zone === null ? "" : this.zoneName(zone),
+      camera: camera === null ? "" : this.cameraName(camera),
+    };
+    const words = hasText(key) ? text(key, values) : text("event.other", { kind: kind.replaceAll("_", " ") });
+    return make("span", { className: "event-words", text: words });
   }
 }

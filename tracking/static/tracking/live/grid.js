@@ -1,17 +1,18 @@
 /** The tiles side by side: as large as they fit, one by tab, and which of them are in sight. */
 
 import { text } from "./strings.js";
-import { bestColumns } from "./tiles.js";
 
 const GAP_PX = 12;
-const MIN_TILE_PX = 220;
+const MIN_TILE_PX = 170;
 
-export class TileGrid {
+export class TileGrid extends EventTarget {
   tiles = new Map();
   #large = null;
 
-  constructor({ box, tabs, onChange }) {
-    Object.assign(this, { box, tabs, onChange });
+  /** Events: `large` when another camera, or all, are shown; `change` when what is in sight may have changed. */
+  constructor({ box, tabs }) {
+    super();
+    Object.assign(this, { box, tabs });
     this.observer = new IntersectionObserver((entries) => this.#seen(entries), { root: null, threshold: 0.01 });
     new ResizeObserver(() => this.layOut()).observe(box);
   }
@@ -27,17 +28,32 @@ export class TileGrid {
     this.box.replaceChildren(...tiles.map((tile) => tile.element));
     for (const tile of tiles) {
       this.observer.observe(tile.element);
-      tile.addEventListener("expand", () => this.enlarge(this.#large === null ? tile.camera.id : null));
     }
     this.#buildTabs();
     this.layOut();
+    this.dispatchEvent(new Event("large"));
   }
 
-  /** Show one camera large, or all of them. */
+  /** The camera that is shown alone, null for all. */
+  get large() {
+    return this.#large;
+  }
+
+  /** Show one camera large, or all of them for null. */
   enlarge(id) {
+    if (id === this.#large || (id !== null && !this.tiles.has(id))) return;
     this.#large = id;
     this.#buildTabs();
     this.layOut();
+    this.dispatchEvent(new Event("large"));
+  }
+
+  /** Show the next camera, or the one before, alone. */
+  step(by) {
+    const ids = [...this.tiles.keys()];
+    if (!ids.length) return;
+    const at = this.#large === null ? (by > 0 ? -1 : 0) : ids.indexOf(this.#large);
+    this.enlarge(ids[(at + by + ids.length) % ids.length]);
   }
 
   #buildTabs() {
@@ -82,7 +98,7 @@ export class TileGrid {
     this.box.style.setProperty("--columns", String(used));
     this.box.style.setProperty("--tile-width", `${Math.floor(tileWidth)}px`);
     for (const { element, camera } of shown) element.style.setProperty("--aspect", `${camera.width} / ${camera.height}`);
-    this.onChange();
+    this.dispatchEvent(new Event("change"));
   }
 
   #seen(entries) {
@@ -90,6 +106,23 @@ export class TileGrid {
       const tile = this.tiles.get(entry.target.dataset.camera);
       if (tile) tile.isVisible = entry.isIntersecting;
     }
-    this.onChange();
+    this.dispatchEvent(new Event("change"));
   }
+}
+
+/**
+ * Choose how many columns make the tiles largest in a box, without making them tiny.
+ * @returns {number}
+ */
+export function bestColumns(count, aspect, width, height, gap) {
+  let best = 1;
+  let bestWidth = 0;
+  for (let columns = 1; columns <= count; columns += 1) {
+    const rows = Math.ceil(count / columns);
+    const byWidth = (width - gap * (columns - 1)) / columns;
+    const byHeight = ((height - gap * (rows - 1)) / rows) * aspect;
+    const tile = Math.min(byWidth, byHeight);
+    if (tile > bestWidth) [best, bestWidth] = [columns, tile];
+  }
+  return best;
 }

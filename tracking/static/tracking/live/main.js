@@ -1,51 +1,60 @@
 /** Puts the live view together: one connection, one selection, and what shows them. */
 
-import { Clock, Recent } from "./clock.js";
+import { PersonCard } from "./card.js";
+import { Clock } from "./clock.js";
 import { Connection } from "./connection.js";
+import { Controls } from "./controls.js";
+import { Counts } from "./counts.js";
+import { Crops } from "./crops.js";
+import { set } from "./elements.js";
 import { EventFeed } from "./events.js";
+import { Following } from "./follow.js";
+import { TileGrid } from "./grid.js";
+import { listen, toggleFullScreen } from "./keyboard.js";
 import { FloorMap } from "./map.js";
-import { PeopleList, PersonCard, set } from "./people.js";
+import { Notice } from "./notice.js";
+import { PeopleList } from "./people.js";
+import { Presence } from "./presence.js";
 import { Selection } from "./selection.js";
+import { Strip } from "./strip.js";
 import { text } from "./strings.js";
 import { Subscriptions } from "./subscriptions.js";
 import { Tile } from "./tiles.js";
-import { TileGrid } from "./grid.js";
+import { toast } from "./toasts.js";
+import { Vitals } from "./vitals.js";
+import { Zones } from "./zones.js";
 
-const SILENT_S = 6;
 const HIDDEN_GRACE_MS = 3000;
+const LIST_MS = 250; // lists are brought up to date so often: nobody reads faster
 const $ = (id) => document.getElementById(id);
 const main = $("main");
 
 const clock = new Clock();
 const selection = new Selection();
+const presence = new Presence();
+const zones = new Zones();
+const crops = new Crops();
 const connection = new Connection(main.dataset.socket, main.dataset.subprotocol);
 const subscriptions = new Subscriptions(connection);
 const floor = new FloorMap($("map"), selection);
-const grid = new TileGrid({ box: $("tiles"), tabs: $("camera-tabs"), onChange: () => subscribe() });
+const grid = new TileGrid({ box: $("tiles"), tabs: $("camera-tabs") });
+const following = new Following({ selection, grid });
+const notice = new Notice({ box: $("notice"), main, connection, pill: $("connection") });
+const controls = new Controls($("session"), main.dataset.slug);
+const vitals = new Vitals({ summary: $("vitals-summary"), box: $("vitals"), clock, connection, tiles: () => grid.tiles });
+const strip = new Strip({ box: $("strip"), selection, crops });
 const cameraName = (id) => grid.tiles.get(id)?.camera.name ?? id;
-const zones = new Map();
-const people = new PeopleList({ list: $("people"), empty: $("people-empty"), selection });
-const card = new PersonCard({
-  chipElement: $("person-chip"),
-  facts: $("person-facts"),
-  empty: $("person-empty"),
-  stop: $("unfollow"),
-  selection,
-  people,
-  cameraName,
+const people = new PeopleList({
+  list: $("people"), empty: $("people-empty"), sort: $("people-sort"), filter: $("people-filter"), selection, presence, zones, crops,
 });
+const card = new PersonCard({ box: $("person"), selection, presence, zones, crops, cameraName });
+const counts = new Counts({ box: $("counts"), point });
 const feed = new EventFeed({
-  list: $("events"),
-  empty: $("events-empty"),
-  selection,
-  cameraName,
-  zoneName: (id) => zones.get(id) ?? id,
+  list: $("events"), empty: $("events-empty"), filter: $("events-filter"), selection, cameraName, zoneName: (id) => zones.name(id),
 });
-const latency = new Recent(3000);
-const rate = new Recent(2000);
-let session;
-let heardWorkerAt = 0;
-let isCalibrated = true;
+let shownAtMs = 0;
+let isListDue = false;
+const address = new URLSearchParams(location.search); // what the page is asked to show first
 
 // --- what arrives ---
 
@@ -53,46 +62,53 @@ const takers = {
   hello(message) {
     clock.reset();
     clock.observe(Date.parse(message.at));
-    zones.clear();
-    for (const zone of message.zones) zones.set(zone.id, zone.name);
+    zones.setPlace(message);
     grid.setTiles(message.cameras.map((camera) => makeTile(camera)));
     $("cameras-empty").hidden = message.cameras.length > 0;
     $("tiles").hidden = message.cameras.length === 0;
-    $("bars").replaceChildren();
+    counts.clear();
     floor.setPlace(message);
-    people.setPresent(message.present);
+    presence.setPresent(message.present);
     feed.reset(message.events);
-    isCalibrated = message.cameras.some((camera) => camera.field_of_view_m.length > 0);
+    notice.isCalibrated = message.cameras.some((camera) => camera.field_of_view_m.length > 0);
+    notice.hasCameras = message.cameras.length > 0;
     subscriptions.forget();
     subscribe();
+    showFirst();
+    showCounts([]);
     if (selection.followed !== null) connection.send({ type: "follow", person: selection.followed });
   },
   status(message) {
     clock.observe(Date.parse(message.at));
-    heardWorkerAt = performance.now();
-    session = message.session;
+    notice.heard();
+    notice.session = message.session;
+    controls.show(message.session);
+    vitals.setStatus(message);
     for (const { id, state, message: words } of message.cameras) grid.tiles.get(id)?.setState(state, words);
     showCameras();
-    showNotice();
+    notice.refresh();
   },
   positions(message) {
-    heardWorkerAt = performance.now();
-    const atMs = Date.parse(message.at);
-    floor.setPositions(message.people, atMs);
-    floor.describe(message.people.length);
-    people.setPositions(message.people, atMs);
-    set($("people-count"), String(message.people.length));
-    showBars(message.people);
-    card.refresh();
+    notice.heard();
+    shownAtMs = Date.parse(message.at);
+    presence.setPositions(message.people, shownAtMs);
+    zones.locate(message.people);
+    following.keepUp(message.people);
+    floor.setPositions(message.people, shownAtMs);
+    card.setPositions(shownAtMs);
+    if (isListDue || !presence.people.size) return;
+    isListDue = true;
+    setTimeout(showPeople, $("people").children.length ? LIST_MS : 0);
   },
   event(message) {
     feed.add(message);
-    if (message.person !== null && message.zone !== null) {
-      card.sawZone(message.person, zones.get(message.zone) ?? message.zone);
-    }
+    zones.note(message);
+    following.note(message);
+    if (message.person !== null && message.zone !== null) card.sawZone(message.person, zones.name(message.zone));
   },
   quality(message) {
     clock.observe(Date.parse(message.at));
+    vitals.setQuality(message);
     for (const [camera, tier] of Object.entries(message.tiers)) {
       const tile = grid.tiles.get(camera);
       if (tile) tile.tier = tier;
@@ -101,6 +117,9 @@ const takers = {
   person(message) {
     card.setCard(message);
   },
+  steered({ by, action }) {
+    toast(text(`steered.${action}`, { by }));
+  },
   error(message) {
     console.warn(`live view: ${message.code}: ${message.message}`);
   },
@@ -108,17 +127,36 @@ const takers = {
 
 connection.addEventListener("message", ({ detail }) => takers[detail.type]?.(detail));
 connection.addEventListener("frame", ({ detail }) => grid.tiles.get(detail.header.camera)?.take(detail));
-connection.addEventListener("state", showConnection);
 
 function makeTile(camera) {
   const tile = new Tile(camera, selection, clock);
+  tile.addEventListener("expand", () => grid.enlarge(grid.large === null ? camera.id : null));
   tile.addEventListener("pointed", ({ detail }) => floor.pointAtCamera(camera.id, detail));
-  tile.addEventListener("shown", ({ detail: { seq, captured_at: capturedAt } }) => {
-    connection.send({ type: "ack", camera: camera.id, seq });
-    latency.add(clock.now() - Date.parse(capturedAt));
-    rate.add(1);
+  tile.addEventListener("frame", ({ detail: { bitmap, header } }) => crops.take(bitmap, header));
+  tile.addEventListener("shown", ({ detail: header }) => {
+    connection.send({ type: "ack", camera: camera.id, seq: header.seq });
+    vitals.shown(header);
+    if (grid.large === camera.id) strip.show(header);
   });
   return tile;
+}
+
+/** Show what the address asks for: `?camera=c1` large, `?person=12` followed. */
+function showFirst() {
+  if (address.has("camera")) grid.enlarge(address.get("camera"));
+  if (address.has("person")) selection.follow(Number(address.get("person")) || null);
+  address.delete("camera");
+  address.delete("person");
+}
+
+/** Let the address say what is shown, so that it can be passed on and survives a reload. */
+function writeAddress() {
+  const now = new URL(location.href);
+  for (const [name, value] of [["camera", grid.large], ["person", selection.followed]]) {
+    if (value === null) now.searchParams.delete(name);
+    else now.searchParams.set(name, value);
+  }
+  history.replaceState(null, "", now);
 }
 
 // --- what is asked for ---
@@ -127,7 +165,7 @@ function subscribe() {
   const isAway = document.hidden;
   const wanted = new Map();
   for (const [id, tile] of grid.tiles) {
-    if (!isAway && tile.isVisible) wanted.set(id, tile.widthPx);
+    if (!isAway && tile.isVisible && !tile.element.hidden) wanted.set(id, tile.widthPx);
   }
   subscriptions.want(wanted, $("quality").value);
 }
@@ -140,12 +178,31 @@ document.addEventListener("visibilitychange", () => {
   else subscribe();
 });
 $("quality").addEventListener("change", subscribe);
-selection.addEventListener("follow", () => connection.send({ type: "follow", person: selection.followed }));
-document.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape") return;
-  if (selection.followed !== null) selection.follow(null);
-  else grid.enlarge(null);
+grid.addEventListener("change", subscribe);
+grid.addEventListener("large", () => {
+  strip.show(grid.tiles.get(grid.large)?.picture.header ?? null);
+  writeAddress();
 });
+selection.addEventListener("follow", () => {
+  connection.send({ type: "follow", person: selection.followed });
+  writeAddress();
+  card.setPositions(shownAtMs);
+});
+floor.addEventListener("camera", ({ detail }) => grid.enlarge(grid.large === detail ? null : detail));
+floor.addEventListener("pointed", ({ detail: { id, isPointed } }) => point("camera", id, isPointed));
+$("follow-cameras").addEventListener("click", ({ currentTarget: button }) => {
+  following.isSwitching = button.getAttribute("aria-pressed") !== "true";
+  button.setAttribute("aria-pressed", String(following.isSwitching));
+});
+
+/** Let a camera or a zone stand out wherever it is shown. */
+function point(kind, id, isPointed) {
+  if (kind === "zone") floor.pointAtZone(id, isPointed);
+  else {
+    floor.pointAtCamera(id, isPointed);
+    grid.tiles.get(id)?.setPointed(isPointed);
+  }
+}
 
 for (const button of document.querySelectorAll("[data-layer]")) {
   button.addEventListener("click", () => {
@@ -154,58 +211,54 @@ for (const button of document.querySelectorAll("[data-layer]")) {
     floor.show(button.dataset.layer, isOn);
   });
 }
+for (const button of document.querySelectorAll("[data-full-screen]")) {
+  button.addEventListener("click", () => toggleFullScreen($(button.dataset.fullScreen)));
+}
 $("fit").addEventListener("click", () => floor.fit());
-$("notice-retry").addEventListener("click", () => connection.retryNow());
-$("notice-login").href = main.dataset.login;
+$("keys-open").addEventListener("click", () => $("keys").showModal());
+
+function followNext(by) {
+  const numbers = [...presence.people.keys()].sort((a, b) => a - b);
+  if (!numbers.length) return;
+  const at = selection.followed === null ? (by > 0 ? -1 : 0) : numbers.indexOf(selection.followed);
+  selection.follow(numbers[(at + by + numbers.length) % numbers.length]);
+}
+
+const digits = Object.fromEntries(
+  [...Array(9).keys()].map((index) => [String(index + 1), () => grid.enlarge([...grid.tiles.keys()][index] ?? grid.large)]),
+);
+listen(
+  {
+    ...digits,
+    0: () => grid.enlarge(null),
+    ArrowRight: () => grid.step(1),
+    ArrowLeft: () => grid.step(-1),
+    n: () => followNext(1),
+    p: () => followNext(-1),
+    f: () => toggleFullScreen($("cameras")),
+    m: () => toggleFullScreen($("floor")),
+    z: () => floor.fit(),
+    "?": () => $("keys").showModal(),
+    Escape: () => (selection.followed === null ? grid.enlarge(null) : selection.follow(null)),
+  },
+  $("keys-on"),
+);
 
 // --- what is said ---
 
-function showConnection() {
-  const { state, retryInS } = connection;
-  const words = {
-    connecting: text("connecting"),
-    live: text("live"),
-    reconnecting: retryInS > 0 ? text("reconnectingIn", { seconds: retryInS }) : text("reconnecting"),
-    "signed-out": text("signedOut"),
-    forbidden: text("noAccess"),
-    gone: text("noAccess"),
-  };
-  $("connection").dataset.state = state;
-  set($("connection-text"), words[state]);
-  main.classList.toggle("is-stale", state !== "live" && state !== "connecting");
-  if (state === "live") heardWorkerAt = performance.now();
-  showNotice();
+function showPeople() {
+  isListDue = false;
+  const present = [...presence.people.values()];
+  people.render(shownAtMs);
+  card.refresh();
+  floor.describe(present.length);
+  set($("people-count"), String(present.length));
+  showCounts(present);
 }
 
-function showNotice() {
-  const { state } = connection;
-  const lost = {
-    reconnecting: connection.reason === "service" ? text("noticeService") : text("noticeNetwork"),
-    "signed-out": text("noticeSignedOut"),
-    forbidden: text("noticeForbidden"),
-    gone: text("noticeGone"),
-  }[state];
-  const words = lost ?? (state === "live" ? sessionWords() : "");
-  $("notice").hidden = !words;
-  $("notice").dataset.tone = lost ? "bad" : "warn";
-  set($("notice-text"), words);
-  $("notice-retry").hidden = state !== "reconnecting";
-  $("notice-login").hidden = state !== "signed-out";
-}
-
-function sessionWords() {
-  if (session === undefined || grid.tiles.size === 0) return "";
-  if (session === null) return text("noticeNoSession");
-  const words = {
-    waiting: text("noticeWaiting"),
-    starting: text("noticeStarting"),
-    paused: text("noticePaused"),
-    failed: text("noticeFailed"),
-  }[session.state];
-  if (words) return session.message ? `${words} ${session.message}` : words;
-  const silentS = (performance.now() - heardWorkerAt) / 1000;
-  if (silentS > SILENT_S) return text("noticeSilent", { seconds: 5 * Math.floor(silentS / 5) });
-  return isCalibrated ? "" : text("noticeNotCalibrated");
+function showCounts(present) {
+  counts.show([...grid.tiles.values()].map(({ camera }) => camera), zones, present);
+  floor.showCounts(zones);
 }
 
 function showCameras() {
@@ -218,39 +271,12 @@ function showCameras() {
   for (const tile of tiles) floor.setCameraTone(tile.camera.id, tile.dot.dataset.tone);
 }
 
-function showBars(present) {
-  const counts = new Map([...grid.tiles.keys()].map((id) => [id, 0]));
-  for (const { cameras } of present) for (const id of cameras) counts.set(id, (counts.get(id) ?? 0) + 1);
-  const most = Math.max(4, ...counts.values());
-  for (const [id, count] of counts) {
-    let bar = $("bars").querySelector(`[data-camera="${CSS.escape(id)}"]`);
-    if (!bar) {
-      bar = document.createElement("div");
-      bar.className = "bar";
-      bar.dataset.camera = id;
-      bar.append(...["bar-name", "bar-fill", "bar-count"].map((name) => {
-        const part = document.createElement("span");
-        part.className = name;
-        return part;
-      }));
-      $("bars").append(bar);
-    }
-    const [name, fill, number] = bar.children;
-    set(name, id);
-    name.title = cameraName(id);
-    fill.style.setProperty("--share", String(count / most));
-    set(number, String(count));
-  }
-}
-
-function everySecond() {
+setInterval(() => {
   for (const tile of grid.tiles.values()) tile.refresh();
-  const median = latency.median();
-  set($("latency"), median === null ? "–" : text("ms", { ms: Math.round(median) }));
-  set($("rate"), median === null ? "–" : String(Math.round(rate.rate())));
-  card.refresh();
-  showNotice();
-}
-
-setInterval(everySecond, 1000);
+  vitals.refresh();
+  controls.tick();
+  notice.refresh();
+  crops.prune();
+  if (!presence.people.size) showPeople();
+}, 1000);
 connection.open();

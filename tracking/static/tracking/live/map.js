@@ -1,33 +1,27 @@
 /** The floor plan in metres: Leaflet for what stands still, one canvas over it for everybody who moves. */
 
-import { ON_PERSON, personColour } from "./colours.js";
+import { Coverage } from "./coverage.js";
+import { make } from "./elements.js";
 import { text } from "./strings.js";
+import { Walkers } from "./walkers.js";
 
-const TRAIL_S = 20;
-const TRAIL_STEP_M = 0.12;
-const TRAIL_STEPS_MAX = 160;
-const TRAIL_BANDS = 8; // strokes per trail, each fainter than the next
-const GLIDE_MS = 220; // a pin glides to a new position instead of jumping
-const FADE_MS = 1200;
-const HIT_PX = 26;
 const GRID_M = [1, 2, 5, 10, 20, 50];
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** A floor point as Leaflet takes it. */
 const at = ([x, y]) => [y, x];
 
-export class FloorMap {
-  showTrails = true;
-  #people = new Map(); // person -> { to, from, movedAt, seenAt, isHere, trail }
+export class FloorMap extends EventTarget {
   #frameRequested = false;
-  #busyUntil = 0;
   #pannedAt = 0;
 
   /**
+   * Events: `camera` when a camera on the map is chosen, `pointed` when one is pointed at.
    * @param {HTMLElement} element
    * @param {import("./selection.js").Selection} selection
    */
   constructor(element, selection) {
+    super();
     this.selection = selection;
     this.map = L.map(element, {
       crs: L.CRS.Simple,
@@ -41,38 +35,49 @@ export class FloorMap {
       wheelPxPerZoomLevel: 140,
     });
     this.map.setView([0, 0], 4);
-    L.control.zoom({ position: "bottomright" }).addTo(this.map);
+    L.control.zoom({ position: "bottomright", zoomInTitle: text("zoomIn"), zoomOutTitle: text("zoomOut") }).addTo(this.map);
     L.control.scale({ imperial: false, position: "bottomleft" }).addTo(this.map);
     this.layers = { views: L.layerGroup().addTo(this.map), zones: L.layerGroup().addTo(this.map) };
     this.plan = L.layerGroup().addTo(this.map);
-    this.canvas = document.createElement("canvas");
-    this.canvas.className = "map-people";
+    this.coverage = new Coverage(this.map, (point) => this.map.latLngToContainerPoint(at(point)));
+    this.canvas = make("canvas", { className: "map-people" });
     element.append(this.canvas);
-    this.map.on("move zoom resize viewreset", () => this.#request());
+    this.walkers = new Walkers(this.canvas, selection);
+    this.#listen(element);
+  }
+
+  #listen(element) {
+    const { map, selection } = this;
+    map.on("move zoom resize viewreset", () => this.#request());
     // a map that nobody has moved keeps showing the whole floor when its panel changes size
-    this.map.on("dragstart zoomstart", () => (this.isWhole = this.isFitting));
-    this.map.on("mousemove", (event) => this.#point(event));
-    this.map.on("mouseout", () => selection.hover(null));
-    this.map.on("click", (event) => {
-      const person = this.#personAt(event.containerPoint);
+    map.on("dragstart zoomstart", () => (this.isWhole = this.isFitting));
+    map.on("mousemove", (event) => this.#point(event));
+    map.on("mouseout", () => selection.hover(null));
+    map.on("click", (event) => {
+      const person = this.walkers.at(event.containerPoint, this.#view());
       if (person !== null) selection.toggle(person);
     });
     selection.addEventListener("change", () => this.#request());
-    document.addEventListener("themechange", () => this.#request());
+    document.addEventListener("themechange", () => {
+      this.walkers.restyle();
+      this.#request();
+    });
     new ResizeObserver(() => this.#resized()).observe(element);
   }
 
   /** Draw the place that `hello` describes. */
   setPlace({ cameras, zones, map }) {
     for (const layer of [this.plan, this.layers.views, this.layers.zones]) layer.clearLayers();
-    this.#people.clear();
+    this.walkers.clear();
     this.hasPlan = Boolean(map);
     this.bounds = map ? planBounds(map) : placeBounds(cameras, zones);
     if (map) L.imageOverlay(map.image_url, this.bounds, { alt: "", className: "map-plan" }).addTo(this.plan);
     this.cameraMarkers = new Map();
     this.cameraViews = new Map();
+    this.zoneShapes = new Map();
     for (const camera of cameras) this.#addCamera(camera);
     for (const zone of zones) this.#addZone(zone);
+    this.coverage.setPlace(cameras, this.bounds);
     this.fit();
   }
 
@@ -85,9 +90,10 @@ export class FloorMap {
     this.isWhole = true;
   }
 
-  /** @param {"views" | "zones" | "trails"} name @param {boolean} isShown */
+  /** @param {"views" | "zones" | "coverage" | "trails" | "uncertainty" | "paths"} name @param {boolean} isShown */
   show(name, isShown) {
-    if (name === "trails") this.showTrails = isShown;
+    if (name === "coverage") this.coverage.show(isShown);
+    else if (name in this.walkers.shows) this.walkers.shows[name] = isShown;
     else if (isShown) this.layers[name].addTo(this.map);
     else this.layers[name].remove();
     this.#request();
@@ -104,50 +110,57 @@ export class FloorMap {
     this.cameraMarkers?.get(id)?.getElement()?.classList.toggle("is-pointed", isPointed);
   }
 
+  /** Let a zone stand out while its count is pointed at. */
+  pointAtZone(id, isPointed) {
+    this.zoneShapes?.get(id)?.shape.getElement()?.classList.toggle("is-pointed", isPointed);
+  }
+
+  /** Write counts beside the zones' names: of areas who is in them, of lines who crossed them either way. */
+  showCounts({ counts, areas, lines, crossings }) {
+    for (const { id, name, capacity } of areas) {
+      const count = counts.get(id);
+      const words = capacity ? `${name} ${count}/${capacity}` : `${name} ${count}`;
+      this.#label(id, words, capacity ? count > capacity : false);
+    }
+    for (const { id, name } of lines) {
+      const { left_to_right: forwards, right_to_left: backwards } = crossings.get(id);
+      this.#label(id, text("crossed", { zone: name, forwards, backwards }), false);
+    }
+  }
+
+  #label(id, words, isFull) {
+    const known = this.zoneShapes?.get(id);
+    if (!known || known.words === words) return;
+    known.words = words;
+    known.shape.setTooltipContent(words);
+    known.shape.getElement()?.classList.toggle("is-full", isFull);
+    known.shape.getTooltip().getElement()?.classList.toggle("is-full", isFull);
+  }
+
   /** Move everybody to where the message says they are. */
   setPositions(people, atMs) {
     const now = performance.now();
-    const here = new Set();
-    for (const person of people) {
-      here.add(person.person);
-      this.#move(person, atMs, now);
-    }
-    for (const [number, entry] of this.#people) {
-      if (!here.has(number)) entry.isHere = false;
-      if (now - entry.seenAt > TRAIL_S * 1000) this.#people.delete(number);
-    }
-    this.#busyUntil = now + Math.max(GLIDE_MS, FADE_MS);
+    this.walkers.move(people, atMs, now);
     this.#keepInView(now);
     this.#request();
   }
 
-  #move(person, atMs, now) {
-    const position = [person.x_m, person.y_m];
-    const entry = this.#people.get(person.person);
-    if (!entry) {
-      const fresh = { person, from: position, to: position, movedAt: now, seenAt: now, isHere: true };
-      this.#people.set(person.person, { ...fresh, trail: [[atMs, ...position]] });
-      return;
-    }
-    entry.from = glide(entry, now);
-    Object.assign(entry, { person, to: position, movedAt: now, seenAt: now, isHere: true });
-    const [, x, y] = entry.trail.at(-1) ?? [0, Infinity, Infinity];
-    if (Math.hypot(position[0] - x, position[1] - y) >= TRAIL_STEP_M) entry.trail.push([atMs, ...position]);
-    while (entry.trail.length > TRAIL_STEPS_MAX || (entry.trail.length && entry.trail[0][0] < atMs - TRAIL_S * 1000)) {
-      entry.trail.shift();
-    }
+  /** Forget who was where: what follows is another time. */
+  clearPeople() {
+    this.walkers.clear();
+    this.#request();
   }
 
   #keepInView(now) {
-    const entry = this.#people.get(this.selection.followed);
-    if (!entry?.isHere || now - this.#pannedAt < 600) return;
-    const point = this.map.latLngToContainerPoint(at(entry.to));
+    const place = this.walkers.place(this.selection.followed);
+    if (place === null || now - this.#pannedAt < 600) return;
+    const point = this.map.latLngToContainerPoint(at(place));
     const size = this.map.getSize();
     const isCentral = Math.abs(point.x - size.x / 2) < size.x * 0.3 && Math.abs(point.y - size.y / 2) < size.y * 0.3;
-    if (isCentral) return;
+    // who sees the whole floor sees them anyway
+    if (isCentral || this.isWhole) return;
     this.#pannedAt = now;
-    this.isWhole = false;
-    this.map.panTo(at(entry.to), { animate: !calm.matches, duration: 0.5 });
+    this.map.panTo(at(place), { animate: !calm.matches, duration: 0.5 });
   }
 
   #addCamera({ id, name, position_m: position, field_of_view_m: view }) {
@@ -156,22 +169,24 @@ export class FloorMap {
       this.cameraViews.set(id, polygon.addTo(this.layers.views));
     }
     if (!position) return;
-    const marker = document.createElement("span");
-    marker.textContent = id;
-    const divIcon = L.divIcon({ html: marker, className: "map-camera", iconSize: null });
-    const leaflet = L.marker(at(position), { icon: divIcon, keyboard: false, title: name }).addTo(this.layers.views);
-    this.cameraMarkers.set(id, leaflet);
+    const divIcon = L.divIcon({ html: make("span", { text: id }), className: "map-camera", iconSize: null });
+    const marker = L.marker(at(position), { icon: divIcon, keyboard: false, title: name, alt: name }).addTo(this.layers.views);
+    marker.on("click", () => this.dispatchEvent(new CustomEvent("camera", { detail: id })));
+    for (const [event, isPointed] of [["mouseover", true], ["mouseout", false]]) {
+      marker.on(event, () => this.dispatchEvent(new CustomEvent("pointed", { detail: { id, isPointed } })));
+    }
+    this.cameraMarkers.set(id, marker);
   }
 
-  #addZone({ name, kind, points_m: points }) {
+  #addZone({ id, name, kind, points_m: points }) {
     const label = { permanent: true, direction: "center", className: "map-zone-label", interactive: false };
-    if (kind === "polygon") {
-      const area = L.polygon(points.map(at), { className: "map-zone", interactive: false });
-      area.bindTooltip(name, label).addTo(this.layers.zones);
-      return;
-    }
-    const line = L.polyline(points.map(at), { className: "map-line", interactive: false });
-    line.bindTooltip(name, { ...label, direction: "top" }).addTo(this.layers.zones);
+    const isArea = kind === "polygon";
+    const shape = isArea
+      ? L.polygon(points.map(at), { className: "map-zone", interactive: false })
+      : L.polyline(points.map(at), { className: "map-line", interactive: false });
+    shape.bindTooltip(name, isArea ? label : { ...label, direction: "top" }).addTo(this.layers.zones);
+    this.zoneShapes.set(id, { shape, words: name });
+    if (isArea) return;
     L.polyline(forwards(points).map(at), { className: "map-line-arrow", interactive: false }).addTo(this.layers.zones);
   }
 
@@ -190,143 +205,53 @@ export class FloorMap {
     });
   }
 
+  /** How metres lie on the screen now: on a flat map a shift and a scale. */
+  #view() {
+    const zero = this.map.latLngToContainerPoint([0, 0]);
+    // Leaflet rounds to whole pixels: over a kilometre that does not matter
+    const far = this.map.latLngToContainerPoint([1000, 1000]);
+    const [x, y] = [(far.x - zero.x) / 1000, (far.y - zero.y) / 1000];
+    return { scale: x, pixel: ([mx, my]) => [zero.x + mx * x, zero.y + my * y] };
+  }
+
   #draw(now) {
     const { x: width, y: height } = this.map.getSize();
     const ratio = devicePixelRatio;
-    if (this.canvas.width !== width * ratio || this.canvas.height !== height * ratio) {
-      this.canvas.width = width * ratio;
-      this.canvas.height = height * ratio;
+    if (this.canvas.width !== Math.round(width * ratio) || this.canvas.height !== Math.round(height * ratio)) {
+      this.canvas.width = Math.round(width * ratio);
+      this.canvas.height = Math.round(height * ratio);
     }
     const context = this.canvas.getContext("2d");
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, width, height);
-    const style = getComputedStyle(this.canvas);
-    if (this.hasPlan === false) this.#drawGrid(context, width, height, style.getPropertyValue("--line"));
-    const entries = [...this.#people.values()].sort((a, b) => this.#rank(a) - this.#rank(b));
-    if (this.showTrails) for (const entry of entries) this.#drawTrail(context, entry, now);
-    for (const entry of entries) this.#drawPin(context, entry, now, style);
-    if (now < this.#busyUntil) this.#request();
+    const view = this.#view();
+    if (this.hasPlan === false) this.#drawGrid(context, view, width, height);
+    this.walkers.draw(context, view, now);
+    if (this.walkers.isBusy(now)) this.#request();
   }
 
-  #rank(entry) {
-    // those who stand out last, so that they lie on top; the others from the back to the front
-    return (this.selection.marks(entry.person.person) ? 1e6 : 0) - entry.to[1];
-  }
-
-  #strength(entry, now) {
-    const presence = entry.isHere ? 1 : Math.max(0, 1 - (now - entry.seenAt) / FADE_MS);
-    const stepsBack = this.selection.isActive && !this.selection.marks(entry.person.person);
-    return presence * (stepsBack ? 0.5 : 1);
-  }
-
-  #pixel(position) {
-    return this.map.latLngToContainerPoint(at(position));
-  }
-
-  #drawTrail(context, entry, now) {
-    const strength = this.#strength(entry, now);
-    const points = [...entry.trail.map(([, x, y]) => [x, y]), glide(entry, now)];
-    if (strength === 0 || points.length < 2) return;
-    context.lineJoin = context.lineCap = "round";
-    context.lineWidth = this.selection.marks(entry.person.person) ? 5 : 3.5;
-    const perBand = Math.max(1, Math.ceil((points.length - 1) / TRAIL_BANDS));
-    for (let start = 0; start < points.length - 1; start += perBand) {
-      const share = Math.min(1, (start + perBand) / (points.length - 1));
-      context.strokeStyle = personColour(entry.person.person, 0.95 * share ** 1.5 * strength);
-      context.beginPath();
-      points.slice(start, start + perBand + 1).forEach((point, index) => {
-        const { x, y } = this.#pixel(point);
-        if (index === 0) context.moveTo(x, y);
-        else context.lineTo(x, y);
-      });
-      context.stroke();
-    }
-  }
-
-  #drawPin(context, entry, now, style) {
-    const { person } = entry;
-    const strength = this.#strength(entry, now);
-    if (strength === 0) return;
-    const isMarked = this.selection.marks(person.person);
-    const colour = personColour(person.person);
-    const { x, y } = this.#pixel(glide(entry, now));
-    context.save();
-    context.globalAlpha = strength;
-    this.#drawUncertainty(context, person, x, y, isMarked);
-    this.#drawHeading(context, person, x, y, colour);
-    drawMarker(context, x, y, {
-      colour,
-      label: String(person.person),
-      size: isMarked ? 15 : 12,
-      rim: isMarked ? style.getPropertyValue("--accent") : style.getPropertyValue("--pin-rim"),
-      font: style.fontFamily,
-      isSeen: person.cameras.length > 0,
-    });
-    context.restore();
-  }
-
-  #drawUncertainty(context, person, x, y, isMarked) {
-    const metre = this.#pixel([person.x_m + 1, person.y_m]).x - this.#pixel([person.x_m, person.y_m]).x;
-    context.fillStyle = personColour(person.person, isMarked ? 0.3 : 0.16);
-    context.beginPath();
-    context.arc(x, y, Math.min(Math.max(5, person.std_m * metre), 80), 0, 2 * Math.PI);
-    context.fill();
-  }
-
-  #drawHeading(context, person, x, y, colour) {
-    const speed = Math.hypot(person.vx_mps, person.vy_mps);
-    if (speed < 0.25) return;
-    const angle = Math.atan2(-person.vy_mps, person.vx_mps); // the map's y runs up, the screen's down
-    const reach = 13 + Math.min(speed, 3) * 5;
-    context.translate(x, y);
-    context.rotate(angle);
-    context.fillStyle = colour;
-    context.beginPath();
-    context.moveTo(reach, 0);
-    context.lineTo(reach - 9, -5);
-    context.lineTo(reach - 6.5, 0);
-    context.lineTo(reach - 9, 5);
-    context.closePath();
-    context.fill();
-    context.rotate(-angle);
-    context.translate(-x, -y);
-  }
-
-  #drawGrid(context, width, height, colour) {
+  #drawGrid(context, { pixel }, width, height) {
     const bounds = this.map.getBounds();
     const span = bounds.getEast() - bounds.getWest();
     const step = GRID_M.find((candidate) => span / candidate < 16) ?? 100;
-    context.strokeStyle = colour;
+    context.strokeStyle = getComputedStyle(this.canvas).getPropertyValue("--line");
     context.lineWidth = 1;
     context.beginPath();
     for (let x = Math.ceil(bounds.getWest() / step) * step; x <= bounds.getEast(); x += step) {
-      const pixel = Math.round(this.#pixel([x, 0]).x) + 0.5;
-      context.moveTo(pixel, 0);
-      context.lineTo(pixel, height);
+      const column = Math.round(pixel([x, 0])[0]) + 0.5;
+      context.moveTo(column, 0);
+      context.lineTo(column, height);
     }
     for (let y = Math.ceil(bounds.getSouth() / step) * step; y <= bounds.getNorth(); y += step) {
-      const pixel = Math.round(this.#pixel([0, y]).y) + 0.5;
-      context.moveTo(0, pixel);
-      context.lineTo(width, pixel);
+      const row = Math.round(pixel([0, y])[1]) + 0.5;
+      context.moveTo(0, row);
+      context.lineTo(width, row);
     }
     context.stroke();
   }
 
-  #personAt(point) {
-    let best = null;
-    let bestDistance = HIT_PX;
-    for (const entry of this.#people.values()) {
-      if (!entry.isHere) continue;
-      const foot = this.#pixel(entry.to);
-      const head = Math.hypot(point.x - foot.x, point.y - (foot.y - 20));
-      const distance = Math.min(head, Math.hypot(point.x - foot.x, point.y - foot.y));
-      if (distance < bestDistance) [best, bestDistance] = [entry.person.person, distance];
-    }
-    return best;
-  }
-
   #point(event) {
-    const person = this.#personAt(event.containerPoint);
+    const person = this.walkers.at(event.containerPoint, this.#view());
     this.map.getContainer().classList.toggle("is-pointing", person !== null);
     this.selection.hover(person);
   }
@@ -336,32 +261,6 @@ export class FloorMap {
     this.map.getContainer().dataset.people = String(count);
     this.map.getContainer().setAttribute("aria-description", text("peopleNow", { count }));
   }
-}
-
-function glide({ from, to, movedAt }, now) {
-  if (calm.matches) return to;
-  const share = Math.min(1, (now - movedAt) / GLIDE_MS);
-  return [from[0] + (to[0] - from[0]) * share, from[1] + (to[1] - from[1]) * share];
-}
-
-function drawMarker(context, x, y, { colour, label, size, rim, font, isSeen }) {
-  const centre = y - size - 7;
-  context.beginPath();
-  context.arc(x, centre, size, Math.PI * 0.8, Math.PI * 2.2);
-  context.lineTo(x, y);
-  context.closePath();
-  context.fillStyle = colour;
-  context.fill();
-  context.lineWidth = 2;
-  context.strokeStyle = rim;
-  if (!isSeen) context.setLineDash([3, 3]); // nobody sees them now: where they are is a guess
-  context.stroke();
-  context.setLineDash([]);
-  context.fillStyle = ON_PERSON;
-  context.font = `700 ${label.length > 2 ? size * 0.8 : size}px ${font}`;
-  context.textAlign = "center";
-  context.textBaseline = "middle";
-  context.fillText(label, x, centre + 0.5);
 }
 
 function planBounds({ width_px: width, height_px: height, metres_per_px: scale, origin_px: [u, v] }) {

@@ -56,6 +56,7 @@ POLICIES: dict[str, tuple[Any, list[Any], list[Any]]] = {
     "oversee": (IN, [NO, OK, OK], [NO, OK, OK]),
     "set up": (IN, [NO, NO, OK], [NO, NO, OK]),
     "page": (LOGIN, [OK, OK, OK], [OK, OK, OK]),
+    "overseer's page": (LOGIN, [NO, OK, OK], [NO, OK, OK]),
     "page of a place": (LOGIN, [OK, OK, OK], [NONE, NONE, OK]),
     "page to operate": (LOGIN, [NO, OK, OK], [NONE, NONE, OK]),
     "page to set up": (LOGIN, [NO, NO, OK], [NONE, NONE, OK]),
@@ -105,6 +106,7 @@ MATRIX: dict[str, tuple[str, Body]] = {
     "GET floor-plan": ("page of a place", NOTHING),
     "GET live": ("page of a place", NOTHING),
     "GET replay": ("page of a place", NOTHING),
+    "GET system-page": ("overseer's page", NOTHING),
     "GET api-root": ("anybody", NOTHING),
     "POST auth-login": ("public", lambda s: {"username": s.other.username, "password": "password"}),
     "POST auth-refresh": ("public", lambda s: {"refresh": client_of(s.other).pair.refresh}),
@@ -212,7 +214,7 @@ MATRIX: dict[str, tuple[str, Body]] = {
     },
     "GET system": ("oversee", NOTHING),
 }
-WITH_SESSION = {"landing", "floor-plan", "live", "replay", "login", "logout", "docs", "schema", "alerts"}
+WITH_SESSION = {"landing", "floor-plan", "live", "replay", "system-page", "login", "logout", "docs", "schema", "alerts"}
 
 
 def addresses(patterns: list[Any] | None = None, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,8 +1,8 @@
-"""The pages of a place, live and replayed; what moves in them comes over the WebSocket or REST."""
+"""The pages of a place, live and replayed, and of the system; what moves in them comes over the WebSocket or REST."""
 
 from typing import cast
 
-from django.contrib.auth.decorators import login_required
+from django.contrib.auth.decorators import login_required, permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
@@ -26,6 +26,14 @@ def live_view(request: HttpRequest, slug: str) -> HttpResponse:
 def replay_view(request: HttpRequest, slug: str) -> HttpResponse:
     """Show an environment's map as it was at a date and time."""
     return _page_of_a_place(request, slug, "tracking/replay.html")
+
+
+@login_required
+@permission_required(STEERS, raise_exception=True)
+@require_safe
+def system_view(request: HttpRequest) -> HttpResponse:
+    """Show an Operator how their environments are doing, and an Admin how all are."""
+    return render(request, "tracking/system.html", {"subprotocol": SUBPROTOCOL})
 
 
 def _page_of_a_place(request: HttpRequest, slug: str, template: str) -> HttpResponse:

@@ -73,3 +73,15 @@ def test_page_has_no_inline_script_or_style(client, page):
     content = client.get(f"/environments/{environment.slug}/{page}/").content
     for inline in (b"<style", b"style=", b"<script>", b"onclick", b"onload", b"//unpkg", b"https://"):
         assert inline not in content
+
+
+@pytest.mark.parametrize(
+    ("role", "status"), [(Role.VIEWER, 403), (Role.OPERATOR, 200), (Role.ADMIN, 200)], ids=str
+)
+def test_system_page_is_for_who_oversees(client, role, status):
+    roles_ensure()
+    client.force_login(UserFactory.create(role=role))
+    response = client.get("/system/")
+    assert response.status_code == status
+    assert (b'data-socket="/ws/system/"' in response.content) is (status == 200)
+    assert (b'href="/system/"' in client.get("/").content) is (status == 200)

@@ -72,7 +72,7 @@ export class Connection extends EventTarget {
       return;
     }
     const message = JSON.parse(data);
-    if (message.type === "hello") {
+    if (this.state !== "live") {
       this.#liveSince = performance.now();
       this.#become("live");
     }

@@ -5,11 +5,12 @@ import { ask } from "./api.js";
 const STRETCH_MS = 60_000;
 const MAX_POINTS = 10_000;
 const GAP_MS = 3_000; // a track that is silent for longer was not there
+const SETTLED_MS = 5_000; // points are stored a little later than they happen
 const KEPT = 12; // stretches
 
 export class History {
   #asked = new Map(); // number of a stretch -> Promise of its tracks
-  #tracks = new Map(); // number of a stretch -> [points of a track, ...]
+  #tracks = new Map(); // number of a stretch -> { tracks: [points of a track, ...], untilMs: up to when it is known }
 
   /** @param {string} slug */
   constructor(slug) {
@@ -28,7 +29,7 @@ export class History {
 
   /** Say whether what is loaded covers an instant. */
   covers(atMs) {
-    return this.#tracks.has(numberOf(atMs));
+    return atMs < (this.#tracks.get(numberOf(atMs))?.untilMs ?? -Infinity);
   }
 
   #fetch(number) {
@@ -37,11 +38,6 @@ export class History {
       asked = this.#ask(number);
       this.#asked.set(number, asked);
       asked.catch(() => this.#asked.delete(number));
-      for (const oldest of this.#asked.keys()) {
-        if (this.#asked.size <= KEPT) break;
-        this.#asked.delete(oldest);
-        this.#tracks.delete(oldest);
-      }
     }
     return asked;
   }
@@ -51,20 +47,30 @@ export class History {
     const since = new Date(number * STRETCH_MS - GAP_MS).toISOString();
     const until = new Date((number + 1) * STRETCH_MS + GAP_MS).toISOString();
     const query = new URLSearchParams({ environment: this.slug, since, until, max_points: String(MAX_POINTS) });
+    const askedMs = Date.now();
     const { results } = await ask("GET", `/api/v1/positions/history/?${query}`);
     const tracks = new Map();
     for (const point of results) {
       if (!tracks.has(point.track)) tracks.set(point.track, []);
       tracks.get(point.track).push({ ...point, ms: Date.parse(point.at) });
     }
-    const isPast = (number + 1) * STRETCH_MS + GAP_MS < Date.now();
-    if (this.#asked.has(number)) this.#tracks.set(number, [...tracks.values()]);
-    if (!isPast) this.#asked.delete(number); // more of it is still to come
+    const isOver = (number + 1) * STRETCH_MS + GAP_MS + SETTLED_MS < askedMs;
+    this.#tracks.set(number, { tracks: [...tracks.values()], untilMs: isOver ? Infinity : askedMs - SETTLED_MS });
+    this.#forget();
+    if (!isOver) this.#asked.delete(number); // more of it is still to come
+  }
+
+  #forget() {
+    for (const oldest of this.#tracks.keys()) {
+      if (this.#tracks.size <= KEPT) break;
+      this.#tracks.delete(oldest);
+      this.#asked.delete(oldest);
+    }
   }
 
   /** Give who was where at an instant, shaped as in a live message. */
   at(atMs) {
-    return (this.#tracks.get(numberOf(atMs)) ?? []).flatMap((points) => between(points, atMs));
+    return (this.#tracks.get(numberOf(atMs))?.tracks ?? []).flatMap((points) => between(points, atMs));
   }
 }
 

@@ -18,6 +18,7 @@ const WINDOW_MS = 600_000; // what the slider spans
 const STEP_MS = 100;
 const WARM_UP_MS = 20_000; // before the instant, so that trails are there at once
 const ROWS = 200;
+const UNSETTLED_MS = 6_000; // before now, of which not all is stored yet
 const $ = (id) => document.getElementById(id);
 const main = $("main");
 const { slug } = main.dataset;
@@ -121,6 +122,7 @@ function writeAddress() {
   if (isPlaying && Math.abs(atS - writtenS) < 5) return;
   writtenS = atS;
   const now = new URL(location.href);
+  now.searchParams.delete("when");
   now.searchParams.set("at", new Date(atS * 1000).toISOString());
   if (selection.followed === null) now.searchParams.delete("person");
   else now.searchParams.set("person", selection.followed);
@@ -143,7 +145,7 @@ setInterval(async () => {
   lastTickMs = now;
   if (!isPlaying || isLoading || document.hidden) return;
   const next = atMs + passedMs;
-  if (next >= Date.now()) {
+  if (next >= Date.now() - UNSETTLED_MS) {
     play(false);
     return;
   }
@@ -203,7 +205,7 @@ document.addEventListener("keydown", (event) => {
 /** Begin where the address says, or a minute ago. */
 async function begin() {
   const address = new URLSearchParams(location.search);
-  const asked = Date.parse(address.get("at") ?? "");
+  const asked = address.has("when") ? fromInput(address.get("when")) : Date.parse(address.get("at") ?? "");
   try {
     const layout = await ask("GET", main.dataset.layout);
     for (const { id, name } of layout.cameras) names.set(id, name);

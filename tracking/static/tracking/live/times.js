@@ -33,7 +33,7 @@ export function toInput(ms) {
 
 /** Give the instant that the value of a `datetime-local` input means at the place, NaN for none. */
 export function fromInput(value) {
-  const asUtc = Date.parse(`${value}Z`);
+  const asUtc = Date.parse(value.length === 16 ? `${value}:00Z` : `${value}Z`); // seconds may be left out
   if (Number.isNaN(asUtc)) return NaN;
   const offset = (ms) => Date.parse(`${toInput(ms)}Z`) - Math.floor(ms / 1000) * 1000;
   // twice, for the offset of the instant itself: clocks may change in between

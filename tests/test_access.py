@@ -166,6 +166,7 @@ MATRIX: dict[str, tuple[str, Body]] = {
     "POST session-stop": ("operate", NOTHING),
     "POST session-pause": ("operate", NOTHING),
     "POST session-resume": ("operate", NOTHING),
+    "POST session-speed": ("operate", lambda s: {"speed": 2}),
     "POST session-seek": ("operate", lambda s: {"position_s": 1.5}),
     "GET person-list": ("anybody", NOTHING),
     "GET person-detail": ("look", NOTHING),

@@ -52,6 +52,7 @@ from tracking.serializers import (
     ProbeSerializer,
     SeekSerializer,
     SessionSerializer,
+    SpeedSerializer,
     SystemSerializer,
     ThinnedSerializer,
     TrackSerializer,
@@ -126,6 +127,7 @@ class SessionViewSet(
         "pause": "tracking.change_trackingsession",
         "resume": "tracking.change_trackingsession",
         "seek": "tracking.change_trackingsession",
+        "speed": "tracking.change_trackingsession",
     }
     audit_reads = ()
 
@@ -181,6 +183,22 @@ class SessionViewSet(
         except services.NotRecorded as error:
             raise Conflict(str(error), code="not_recorded") from error
         self._steered(session, "seek")
+        return self._shown(session)
+
+    @extend_schema(request=SpeedSerializer, responses=SessionSerializer)
+    @action(detail=True, methods=["post"])
+    def speed(self, request: Request, pk: str) -> Response:
+        """Ask a session to play its recordings faster or slower, where all its cameras are such."""
+        session = self._open_session()
+        reading = SpeedSerializer(data=request.data)
+        reading.is_valid(raise_exception=True)
+        try:
+            services.session_speed(session=session, **reading.validated_data, now=timezone.now())
+        except services.NotRecorded as error:
+            raise Conflict(str(error), code="not_recorded") from error
+        except services.NotRunning as error:
+            raise Conflict(str(error), code="not_running") from error
+        self._steered(session, "speed")
         return self._shown(session)
 
     def _steered(self, session: TrackingSession, action: str) -> None:

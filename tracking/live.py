@@ -313,7 +313,8 @@ def status(
 
     Args:
         at: now.
-        session: ``{"id", "state", "message", "worker"}``.
+        session: ``{"id", "state", "message", "worker", "recordings"}``; where all its cameras are recordings, the
+            last is ``{"position_s", "speed"}``: seconds from their beginning, and how many pass in one.
         cameras: each ``{"id", "state", "message", "fps", "age_ms", "age_p95_ms", "innovation", "unexplained",
             "shift"}``; ages are those of its frames at publication over the last seconds, p50 and p95; innovation
             is 1 where its boxes lie as far off as assumed, unexplained the share that belongs to nobody; shift is
@@ -400,7 +401,7 @@ def person(*, number: int, card: Mapping[str, Any] | None) -> str:
 
 
 def steered(*, at: datetime, by: str, action: str) -> str:
-    """Write who has just done what to the session: ``start``, ``stop``, ``pause``, ``resume``, ``seek``."""
+    """Write who has just done what to the session: ``start``, ``stop``, ``pause``, ``resume``, ``seek``, ``speed``."""
     return _dumps({"type": "steered", "at": isoformat(at), "by": by, "action": action})
 
 

@@ -9,6 +9,7 @@ arrive in batches and may outlive what they refer to until retention takes them.
 import uuid
 
 from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -17,6 +18,8 @@ from timescale.db.models.fields import TimescaleDateTimeField
 from environments.fields import EncryptedBinaryField
 from environments.models import Camera, Environment, Zone
 from tracking.choices import ActualState, DesiredState, EventKind
+
+SLOWEST, FASTEST = 0.25, 4.0  # of recordings
 
 
 class TrackingSession(models.Model):
@@ -45,8 +48,15 @@ class TrackingSession(models.Model):
         null=True,
         blank=True,
         help_text=_(
-            "When second 0 of its recordings was, or would have been; empty where nobody sought in them."
+            "When second 0 of its recordings was, or would have been; empty where nobody sought in them or paused."
         ),
+    )
+    recordings_speed = models.FloatField(
+        _("speed of recordings"),
+        default=1.0,
+        db_default=1.0,
+        validators=[MinValueValidator(SLOWEST), MaxValueValidator(FASTEST)],
+        help_text=_("How many of their seconds pass in one (0.25 to 4)."),
     )
 
     class Meta:
@@ -62,6 +72,10 @@ class TrackingSession(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(actual_state__in=ActualState.values), name="session_actual_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(recordings_speed__gte=SLOWEST, recordings_speed__lte=FASTEST),
+                name="session_speed_range",
             ),
         ]
         indexes = [

@@ -268,4 +268,11 @@ def _session_status(session: TrackingSession, *, is_held: bool) -> dict[str, Any
     state, message = session.actual_state, session.message
     if not is_held:  # nobody renews its lease: whatever it said last is over
         state = ActualState.WAITING.value
-    return {"id": session.pk, "state": state, "message": message, "worker": session.worker}
+    # where in its recordings it is, its worker alone knows
+    return {
+        "id": session.pk,
+        "state": state,
+        "message": message,
+        "worker": session.worker,
+        "recordings": None,
+    }

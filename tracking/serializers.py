@@ -9,7 +9,7 @@ from rest_framework import serializers
 from accounts.rest.strict import StrictTypes
 from environments.models import Environment
 from environments.serializers import NumberField, VisibleEnvironmentField
-from tracking.models import Person, Track, TrackEvent, TrackingSession, TrackPoint
+from tracking.models import FASTEST, SLOWEST, Person, Track, TrackEvent, TrackingSession, TrackPoint
 from tracking.positions import worst_std_m
 from tracking.selectors import acknowledgement_shown
 
@@ -36,6 +36,7 @@ class SessionSerializer(StrictTypes, serializers.ModelSerializer):
             "worker",
             "is_held",
             "recordings_began_at",
+            "recordings_speed",
         ]
         validators: list[Any] = []  # whether one is open already is said as a conflict
         read_only_fields = [
@@ -47,6 +48,7 @@ class SessionSerializer(StrictTypes, serializers.ModelSerializer):
             "stopped_at",
             "worker",
             "recordings_began_at",
+            "recordings_speed",
         ]
 
     def get_is_held(self, session: TrackingSession) -> bool:
@@ -58,6 +60,12 @@ class SeekSerializer(StrictTypes, serializers.Serializer):
     """Reads a place in recordings."""
 
     position_s = NumberField(min_value=0.0, max_value=MAX_POSITION_S, help_text="from their beginning")
+
+
+class SpeedSerializer(StrictTypes, serializers.Serializer):
+    """Reads how fast recordings are to be played."""
+
+    speed = NumberField(min_value=SLOWEST, max_value=FASTEST, help_text="seconds of theirs in one")
 
 
 class PersonSerializer(serializers.ModelSerializer):

@@ -39,16 +39,22 @@ class NotRecorded(Exception):  # noqa: N818 - a state of things, not a fault
     """A session has cameras that show the present, in which nobody can seek."""
 
 
+class NotRunning(Exception):  # noqa: N818 - a state of things, not a fault
+    """A session does not run now."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What a session is asked to do.
 
     Attributes:
         recordings_began_at: when second 0 of its recordings is to have been; None where nobody sought.
+        recordings_speed: how many of their seconds are to pass in one.
     """
 
     state: DesiredState
     recordings_began_at: datetime | None
+    recordings_speed: float = 1.0
 
 
 class Acknowledged(Exception):  # noqa: N818 - a state of things, not a fault
@@ -90,12 +96,50 @@ def session_seek(*, session: TrackingSession, position_s: float, now: datetime) 
     Raises:
         NotRecorded: one of its cameras is no recording.
     """
-    for camera in session.environment.cameras.filter(enabled=True):
-        if urlsplit(camera.source_url).scheme not in RECORDED_SCHEMES:
-            raise NotRecorded(f"{camera} is no recording: nobody can seek in it")
-    began_at = now - timedelta(seconds=position_s)
+    _check_recorded(session)
+    began_at = now - timedelta(seconds=position_s / session.recordings_speed)
     TrackingSession.objects.filter(pk=session.pk).update(recordings_began_at=began_at)
     session.refresh_from_db()
+
+
+def session_speed(*, session: TrackingSession, speed: float, now: datetime) -> None:
+    """Ask a session to play its recordings faster or slower from where they are.
+
+    Raises:
+        NotRecorded: one of its cameras is no recording.
+        NotRunning: nothing moves for now, so that nobody knows where they are.
+    """
+    _check_recorded(session)
+    began_at = session.recordings_began_at or session.started_at
+    if began_at is None or session.desired_state != DesiredState.RUNNING:
+        raise NotRunning("Let it go on first: its speed can be changed while it runs")
+    # second 0 lies so far back that the place of this moment stays the same
+    moved = now - (now - began_at) * (session.recordings_speed / speed)
+    TrackingSession.objects.filter(pk=session.pk).update(recordings_began_at=moved, recordings_speed=speed)
+    session.refresh_from_db()
+
+
+def session_put_off(*, session: TrackingSession, began_at: datetime) -> bool:
+    """Note, for whoever goes on with a session, when its recordings began now that a pause is over.
+
+    Does nothing, and says so, where somebody sought in the meantime or another worker holds it.
+    """
+    moved = _held(session).filter(recordings_began_at=session.recordings_began_at)
+    if not moved.update(recordings_began_at=began_at):
+        return False
+    session.recordings_began_at = began_at
+    return True
+
+
+def is_recorded(source_url: str) -> bool:
+    """Say whether a source is a recording, in which one can seek."""
+    return urlsplit(source_url).scheme in RECORDED_SCHEMES
+
+
+def _check_recorded(session: TrackingSession) -> None:
+    for camera in session.environment.cameras.filter(enabled=True):
+        if not is_recorded(camera.source_url):
+            raise NotRecorded(f"{camera} is no recording: nobody can seek in it")
 
 
 def session_claim(
@@ -141,10 +185,10 @@ def session_wish(*, session: TrackingSession) -> Wish:
     Raises:
         LeaseLost: somebody else claimed it since.
     """
-    wish = _held(session).values_list("desired_state", "recordings_began_at").first()
+    wish = _held(session).values_list("desired_state", "recordings_began_at", "recordings_speed").first()
     if wish is None:
         raise LeaseLost(f"session {session.pk} is no longer held by {session.worker}")
-    return Wish(DesiredState(wish[0]), wish[1])
+    return Wish(DesiredState(wish[0]), wish[1], wish[2])
 
 
 def session_report(

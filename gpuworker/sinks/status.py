@@ -43,11 +43,16 @@ class StatusBoard:
         self._cameras = {key: _Camera(Window(span_s), Window(span_s)) for key in cameras}
         self._stages = Stages(span_s)
         self._waiting: Callable[[], Waiting] | None = None
+        self._place: Callable[[], dict[str, float]] | None = None
         self.version = 0  # counts changes of state
 
     def watch_storage(self, waiting: Callable[[], Waiting]) -> None:
         """Ask from now on how many rows wait for the database."""
         self._waiting = waiting
+
+    def watch_recordings(self, place: Callable[[], dict[str, float]]) -> None:
+        """Ask from now on where in its recordings the session is."""
+        self._place = place
 
     def set_session(self, *, state: str, message: str) -> None:
         """Say what the session does."""
@@ -111,7 +116,7 @@ class StatusBoard:
                 stage: {"p50_ms": row["p50"], "p95_ms": row["p95"]}
                 for stage, row in self._stages.percentiles(now_s, SHARES).items()
             }
-            session = dict(self._session)
+            session = {**self._session, "recordings": None if self._place is None else self._place()}
             return live.status(
                 at=at, session=session, cameras=cameras, stages=stages, storage=storage, gpus=gpus
             )

@@ -14,7 +14,7 @@ from gpuworker.worker.parts import setup_of
 from gpuworker.worker.run import NoCamerasError, SessionRun
 from tracking.choices import ActualState, DesiredState
 from tracking.models import TrackingSession
-from tracking.services import Wish, session_report
+from tracking.services import Wish, session_put_off, session_report
 
 logger = logging.getLogger(__name__)
 
@@ -76,12 +76,15 @@ class Claim:
         run = self.run
         if run is None:
             return
-        if wish.recordings_began_at != self.session.recordings_began_at:
-            self.session.recordings_began_at = wish.recordings_began_at
+        place = wish.recordings_began_at, wish.recordings_speed
+        if place != (self.session.recordings_began_at, self.session.recordings_speed):
+            self.session.recordings_began_at, self.session.recordings_speed = place
             if wish.recordings_began_at is not None:
-                run.seek(wish.recordings_began_at)
+                run.seek(wish.recordings_began_at, speed=wish.recordings_speed)
         if run.is_paused != (wish.state == DesiredState.PAUSED):
             run.resume() if run.is_paused else run.pause()
+            if run.is_recorded and not run.is_paused:
+                session_put_off(session=self.session, began_at=run.began_at)
         state = ActualState.PAUSED if run.is_paused else ActualState.RUNNING
         if state != self._reported:
             session_report(

@@ -26,6 +26,7 @@ from gpuworker.worker.numbers import NumberSupply
 from gpuworker.worker.parts import Parts, setup_of, site_of
 from tracking.choices import ActualState, EventKind
 from tracking.models import TrackingSession
+from tracking.services import is_recorded
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ class SessionRun:
     Attributes:
         setup: everything that this was built from.
         is_paused: nobody reads the cameras for now.
+        is_recorded: all cameras are recordings, in which one can seek.
+        began_at: when second 0 of recorded and simulated sources was, or would have been.
         started_at: when this was built.
         board: figures of the last seconds.
         live, rows, states: where results go, and how the cameras are doing.
@@ -80,8 +83,10 @@ class SessionRun:
         self._ticking = threading.Lock()
         self._parts = parts
         self.started_at = self._paused_at = parts.clock()
-        # from when on recorded and simulated sources count; every pause puts it off
-        self._zero_at = session.recordings_began_at or self.started_at
+        # every pause puts it off
+        self.began_at = session.recordings_began_at or self.started_at
+        self._speed = session.recordings_speed
+        self.is_recorded = all(is_recorded(camera.source_url) for camera in cameras)
         self._sizes = {camera.key: (camera.width, camera.height) for camera in cameras}
         site, problems = site_of(session.environment)
         self._supplies = tracks, persons = _supplies(session)
@@ -99,6 +104,8 @@ class SessionRun:
             name=session.environment.slug,
         )
         self.board.watch_storage(self.rows.waiting)
+        if self.is_recorded:
+            self.board.watch_recordings(self._place)
         self.live = LiveSink(
             environment_id=session.environment_id, cameras=keys, board=self.board, clock=parts.clock
         )
@@ -182,20 +189,26 @@ class SessionRun:
     def resume(self) -> None:
         """Go on reading the cameras, recordings where they were left."""
         self.is_paused = False
-        self._zero_at += self._parts.clock() - self._paused_at
+        self.began_at += self._parts.clock() - self._paused_at
         for reader in self.readers.values():
             reader.resume()
 
-    def seek(self, began_at: datetime) -> None:
-        """Go to another place in the recordings, as if they had begun at an instant."""
+    def seek(self, began_at: datetime, *, speed: float) -> None:
+        """Go to another place in the recordings, as if they had begun at an instant and gone on at a speed."""
         with self._ticking:
-            self._zero_at, self._paused_at = began_at, self._parts.clock()
+            self.began_at, self._speed, self._paused_at = began_at, speed, self._parts.clock()
             if self.is_paused:
                 return
             for key, reader in self.readers.items():
                 self.states.change(key, CameraState.CONNECTING, "")  # what had ended goes on
                 reader.reopen()
             self._is_drained = False
+
+    def _place(self) -> dict[str, float]:
+        """Give where in the recordings they are, s from their beginning, and how fast they go on."""
+        now = self._paused_at if self.is_paused else self._parts.clock()
+        gone_s = (now - self.began_at).total_seconds() * self._speed
+        return {"position_s": round(max(gone_s, 0.0), 1), "speed": self._speed}
 
     def stop_reading(self) -> None:
         """Let go of the cameras, all at once."""
@@ -244,7 +257,11 @@ class SessionRun:
 
     def _open(self, camera: Camera) -> Source:
         return self._parts.open_source(
-            camera.source_url, camera_id=camera.key, started_at=self._zero_at, worlds=self._parts.worlds
+            camera.source_url,
+            camera_id=camera.key,
+            started_at=self.began_at,
+            worlds=self._parts.worlds,
+            speed=self._speed,
         )
 
 

@@ -50,6 +50,7 @@ class Stack:
         }
         self.processes: dict[str, subprocess.Popen] = {}
         self._redis = ExitStack()
+        self._feed_options: dict[str, int] = {}
 
     def manage(self, *arguments: str) -> None:
         """Run a management command to its end."""
@@ -86,8 +87,9 @@ class Stack:
         servers.wait_for(self.answers, timeout_s=START_TIMEOUT_S)
 
     def start_worker(self) -> None:
-        """Start the worker."""
-        self._start("worker", ["manage.py", "run_worker"])
+        """Start the worker, unless it runs."""
+        if "worker" not in self.processes:
+            self._start("worker", ["manage.py", "run_worker"])
 
     def start_celery(self) -> None:
         """Start what sends e-mails and calls webhooks."""
@@ -101,6 +103,12 @@ class Stack:
                 return bool(answer.status == 200)
         except OSError:
             return False
+
+    def kill(self, name: str) -> None:
+        """Kill a process: it gets to do nothing more."""
+        process = self.processes.pop(name)
+        process.kill()
+        process.wait()
 
     def stop(self, name: str) -> None:
         """Stop a process and wait for its end."""
@@ -118,6 +126,17 @@ class Stack:
             self.stop(name)
         self.stop_redis()
 
+    def start_feed(self, **options: int) -> None:
+        """Start what stands in for the worker of the hall, unless it runs so already; see tests/browser/feed.py."""
+        if "feed" in self.processes and options == self._feed_options:
+            return
+        if "feed" in self.processes:
+            self.stop("feed")
+        self._feed_options = options
+        self._start(
+            "feed", ["manage.py", "shell", "-c", f"from tests.browser import feed; feed.run(**{options})"]
+        )
+
     def _start(self, name: str, arguments: list[str]) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
@@ -132,7 +151,7 @@ class Stack:
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    """Run the demo's place with its simulated cameras."""
+    """Run the demo's place, and the hall of tests/browser/feed.py; a test starts the worker of either."""
     with ExitStack() as cleanup:
         folder = cleanup.enter_context(servers.short_folder("spoton-browser-"))
         stack = Stack(folder)
@@ -140,8 +159,8 @@ def stack() -> Iterator[Stack]:
         stack.start_redis()
         stack.manage("migrate", "--verbosity", "0")
         stack.manage("create_demo", "--password", stack.password)
+        stack.manage("shell", "-c", f"from tests.browser import feed; feed.make({stack.password!r})")
         stack.start_web()
-        stack.start_worker()
         yield stack
 
 
@@ -180,12 +199,12 @@ def page(context: BrowserContext, complaints: list[str]) -> Iterator[Page]:
 
 
 @pytest.fixture
-def sign_in(stack: Stack) -> Callable[[Page], None]:
-    """Give a function that signs a page in."""
+def sign_in(stack: Stack) -> Callable[..., None]:
+    """Give a function that signs a page in, as the administrator or as one of those that the feed makes."""
 
-    def sign_in(page: Page) -> None:
+    def sign_in(page: Page, username: str = "admin") -> None:
         page.goto("/accounts/login/")
-        page.get_by_label("User name").fill("admin")
+        page.get_by_label("User name").fill(username)
         page.get_by_label("Password").fill(stack.password)
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url("/")

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 
 import cv2
 import numpy as np
@@ -135,6 +135,10 @@ def test_worker_does_what_is_asked_of_it(worker, watcher, operator):
     wait_for(lambda: len(watcher.shown) > asked)
     # goes on where it was, as if there had been no pause of fifteen pictures and more
     assert 0 < watcher.numbers(asked)[0] - left <= 6
+    # and so would another worker that takes over
+    began_at = TrackingSession.objects.get().recordings_began_at
+    place_s = (datetime.now(UTC) - began_at).total_seconds()
+    assert abs(place_s * FPS - watcher.numbers()[-1]) < LATE
 
     ask(operator, "pause")
     wait_for_state(operator, "paused")
@@ -144,6 +148,14 @@ def test_worker_does_what_is_asked_of_it(worker, watcher, operator):
     ask(operator, "resume")
     wait_for(lambda: len(watcher.shown) > asked)
     assert 20 < watcher.numbers(asked)[0] <= 21 + LATE
+
+    left, asked = watcher.numbers()[-1], len(watcher.shown)
+    ask(operator, "speed", {"speed": 4.0})
+    wait_for(lambda: watcher.numbers()[-1] > left + 60, timeout_s=10)  # of 15 s at most
+    # nothing is skipped but what comes too fast to be shown, and nothing comes twice
+    faster = watcher.numbers(asked)
+    assert faster[0] - left <= 4 * LATE
+    assert (watcher.shown[-1][0] - watcher.shown[asked][0]).total_seconds() < 5.0
 
     times = [at for at, _ in watcher.shown]
     assert times == sorted(times)  # whatever is shown is shown now

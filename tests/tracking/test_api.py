@@ -70,6 +70,39 @@ def test_operator_seeks_in_recordings(operator, plaza):
     assert operator.post(address, {"position_s": 1}).json()["error"]["code"] == "conflict"
 
 
+def test_operator_changes_the_speed_of_recordings(operator, plaza):
+    started_at = datetime.now(UTC) - timedelta(seconds=100)
+    session = TrackingSessionFactory.create(environment=plaza, started_at=started_at)
+    camera = CameraFactory.create(environment=plaza, source_url="file:///videos/hall.mp4")
+    address = f"/api/v1/sessions/{session.pk}/speed/"
+    said = operator.post(address, {"speed": 4}).json()
+    assert said["recordings_speed"] == 4.0
+    # it stays where it was: 100 s of recording are 25 s at this speed
+    began_at = datetime.fromisoformat(said["recordings_began_at"])
+    assert abs(began_at - (datetime.now(UTC) - timedelta(seconds=25))) < timedelta(seconds=5)
+    said = operator.post(f"/api/v1/sessions/{session.pk}/seek/", {"position_s": 60}).json()
+    began_at = datetime.fromisoformat(said["recordings_began_at"])
+    assert abs(began_at - (datetime.now(UTC) - timedelta(seconds=15))) < timedelta(seconds=5)
+
+    for wrong in ({}, {"speed": 0}, {"speed": 5}, {"speed": "2"}, {"speed": None}):
+        response = operator.post(address, wrong)
+        assert (response.status_code, list(response.json()["error"]["fields"])) == (400, ["speed"])
+    operator.post(f"/api/v1/sessions/{session.pk}/pause/")
+    assert operator.post(address, {"speed": 1}).json()["error"]["code"] == "not_running"
+    camera.source_url = "rtsp://camera/"
+    camera.save()
+    assert operator.post(address, {"speed": 1}).json()["error"]["code"] == "not_recorded"
+    session.refresh_from_db()
+    assert session.recordings_speed == 4.0
+
+
+def test_speed_is_changed_where_it_began_only(operator, plaza):
+    session = TrackingSessionFactory.create(environment=plaza)
+    CameraFactory.create(environment=plaza, source_url="file:///videos/hall.mp4")
+    response = operator.post(f"/api/v1/sessions/{session.pk}/speed/", {"speed": 2})
+    assert (response.status_code, response.json()["error"]["code"]) == (409, "not_running")
+
+
 def test_session_is_asked_for_once(operator, plaza):
     TrackingSessionFactory.create(environment=plaza)
     response = operator.post("/api/v1/sessions/", {"environment": "plaza"})

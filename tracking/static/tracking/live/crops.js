@@ -4,7 +4,8 @@ const WIDTH_PX = 96;
 const HEIGHT_PX = 192;
 const MARGIN = 0.06;
 const FADE_S = 20; // an older crop gives way to one that is not quite as good
-const KEPT_S = 120; // of somebody who is gone
+const KEPT_S = 60; // of somebody who is gone
+const KEPT = 300; // crops, oldest first to go
 const EDGE_PX = 2;
 
 export class Crops extends EventTarget {
@@ -41,7 +42,10 @@ export class Crops extends EventTarget {
   /** Forget those who are long gone. */
   prune() {
     const oldest = performance.now() - KEPT_S * 1000;
-    for (const [person, { atMs }] of this.#crops) if (atMs < oldest) this.#crops.delete(person);
+    const ages = [...this.#crops].sort(([, a], [, b]) => b.atMs - a.atMs);
+    for (const [index, [person, { atMs }]] of ages.entries()) {
+      if (index >= KEPT || atMs < oldest) this.#crops.delete(person);
+    }
   }
 }
 

@@ -13,6 +13,7 @@ const at = ([x, y]) => [y, x];
 
 export class FloorMap extends EventTarget {
   #frameRequested = false;
+  #areTrailsDue = true;
   #pannedAt = 0;
 
   /**
@@ -40,8 +41,9 @@ export class FloorMap extends EventTarget {
     this.layers = { views: L.layerGroup().addTo(this.map), zones: L.layerGroup().addTo(this.map) };
     this.plan = L.layerGroup().addTo(this.map);
     this.coverage = new Coverage(this.map, (point) => this.map.latLngToContainerPoint(at(point)));
+    this.trails = make("canvas", { className: "map-people" });
     this.canvas = make("canvas", { className: "map-people" });
-    element.append(this.canvas);
+    element.append(this.trails, this.canvas);
     this.walkers = new Walkers(this.canvas, selection);
     this.#listen(element);
   }
@@ -196,7 +198,13 @@ export class FloorMap extends EventTarget {
     this.#request();
   }
 
+  /** Have everything drawn with the next picture of the screen. */
   #request() {
+    this.#areTrailsDue = true;
+    this.#requestPins();
+  }
+
+  #requestPins() {
     if (this.#frameRequested) return;
     this.#frameRequested = true;
     requestAnimationFrame(() => {
@@ -215,19 +223,26 @@ export class FloorMap extends EventTarget {
   }
 
   #draw(now) {
+    const view = this.#view();
+    if (this.#areTrailsDue) {
+      this.#areTrailsDue = false;
+      const { context, width, height } = this.#cleared(this.trails);
+      if (this.hasPlan === false) this.#drawGrid(context, view, width, height);
+      this.walkers.drawTrails(context, view, now);
+    }
+    this.walkers.draw(this.#cleared(this.canvas).context, view, now);
+    if (this.walkers.isBusy(now)) this.#requestPins();
+  }
+
+  #cleared(canvas) {
     const { x: width, y: height } = this.map.getSize();
     const ratio = devicePixelRatio;
-    if (this.canvas.width !== Math.round(width * ratio) || this.canvas.height !== Math.round(height * ratio)) {
-      this.canvas.width = Math.round(width * ratio);
-      this.canvas.height = Math.round(height * ratio);
-    }
-    const context = this.canvas.getContext("2d");
+    const [columns, rows] = [Math.round(width * ratio), Math.round(height * ratio)];
+    if (canvas.width !== columns || canvas.height !== rows) [canvas.width, canvas.height] = [columns, rows];
+    const context = canvas.getContext("2d");
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, width, height);
-    const view = this.#view();
-    if (this.hasPlan === false) this.#drawGrid(context, view, width, height);
-    this.walkers.draw(context, view, now);
-    if (this.walkers.isBusy(now)) this.#request();
+    return { context, width, height };
   }
 
   #drawGrid(context, { pixel }, width, height) {

@@ -8,6 +8,7 @@ from analytics import api as analytics
 from environments import api as environments
 from tracking import api as tracking
 from tracking import event_api as events
+from tracking import session_api as sessions
 from tracking.notifications import api as notifications
 
 router = DefaultRouter()
@@ -19,7 +20,7 @@ router.register("cameras", environments.CameraViewSet, "camera")
 router.register("cameras", tracking.CameraLookViewSet, "camera-look")
 router.register("zones", environments.ZoneViewSet, "zone")
 router.register("grants", environments.GrantViewSet, "grant")
-router.register("sessions", tracking.SessionViewSet, "session")
+router.register("sessions", sessions.SessionViewSet, "session")
 router.register("persons", tracking.PersonViewSet, "person")
 router.register("tracks", tracking.TrackViewSet, "track")
 router.register("events", events.EventViewSet, "event")

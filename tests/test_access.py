@@ -215,7 +215,18 @@ MATRIX: dict[str, tuple[str, Body]] = {
     },
     "GET system": ("oversee", NOTHING),
 }
-WITH_SESSION = {"landing", "floor-plan", "live", "replay", "system-page", "login", "logout", "docs", "schema", "alerts"}
+WITH_SESSION = {
+    "landing",
+    "floor-plan",
+    "live",
+    "replay",
+    "system-page",
+    "login",
+    "logout",
+    "docs",
+    "schema",
+    "alerts",
+}
 
 
 def addresses(patterns: list[Any] | None = None, prefix: str = "") -> Iterator[tuple[str, Any]]:

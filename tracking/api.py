@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
-from rest_framework import mixins, serializers, status
+from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.generics import GenericAPIView, get_object_or_404
 from rest_framework.renderers import JSONRenderer
@@ -30,10 +30,8 @@ from accounts.rest.renderers import AS_FILES
 from environments.api import InVisiblePlaces
 from environments.models import Camera, Environment
 from environments.selectors import environments_visible_to
-from tracking import selectors, services
-from tracking.announcements import steered_tell
-from tracking.choices import DesiredState
-from tracking.filters import PersonFilter, SessionFilter, TrackFilter
+from tracking import selectors
+from tracking.filters import PersonFilter, TrackFilter
 from tracking.models import Person, Track, TrackingSession, TrackPoint
 from tracking.positions import (
     Stretch,
@@ -50,9 +48,6 @@ from tracking.serializers import (
     PointSerializer,
     PresenceSerializer,
     ProbeSerializer,
-    SeekSerializer,
-    SessionSerializer,
-    SpeedSerializer,
     SystemSerializer,
     ThinnedSerializer,
     TrackSerializer,
@@ -105,123 +100,6 @@ class RowsAsFiles:
     """Answers rows as JSON, CSV, lines of JSON or Arrow, as the client accepts or ``format=`` says."""
 
     renderer_classes: Sequence[Any] = AS_FILES
-
-
-class SessionViewSet(
-    Audited,
-    InVisiblePlaces,
-    mixins.ListModelMixin,
-    mixins.RetrieveModelMixin,
-    GenericViewSet,
-):
-    """Tracking sessions: what is asked of them, and what they do."""
-
-    queryset = TrackingSession.objects.select_related("environment").order_by("-created_at", "-pk")
-    serializer_class = SessionSerializer
-    filterset_class = SessionFilter
-    ordering_fields = ["created_at", "started_at", "stopped_at"]
-    lookup_value_regex = "[0-9]+"
-    needs = {
-        "start": "tracking.add_trackingsession",
-        "stop": "tracking.change_trackingsession",
-        "pause": "tracking.change_trackingsession",
-        "resume": "tracking.change_trackingsession",
-        "seek": "tracking.change_trackingsession",
-        "speed": "tracking.change_trackingsession",
-    }
-    audit_reads = ()
-
-    @extend_schema(parameters=[PARAMETER])
-    @idempotent
-    def create(self, request: Request) -> Response:
-        """Ask for an environment to be tracked."""
-        reading = self.get_serializer(data=request.data)
-        reading.is_valid(raise_exception=True)
-        session = _start(reading.validated_data["environment"])
-        self._steered(session, "start")
-        return Response(self.get_serializer(session).data, status=status.HTTP_201_CREATED)
-
-    @extend_schema(request=None, responses=SessionSerializer, parameters=[PARAMETER])
-    @action(detail=True, methods=["post"])
-    @idempotent
-    def start(self, request: Request, pk: str) -> Response:
-        """Ask a session to run; one that was stopped gets a successor, which is answered."""
-        session = self.get_object()
-        if session.desired_state == DesiredState.STOPPED:
-            session = _start(session.environment)
-            self._steered(session, "start")
-            return self._shown(session)
-        return self._ask(session, DesiredState.RUNNING, "start")
-
-    @extend_schema(request=None, responses=SessionSerializer)
-    @action(detail=True, methods=["post"])
-    def stop(self, request: Request, pk: str) -> Response:
-        """Ask a session to stop."""
-        return self._ask(self.get_object(), DesiredState.STOPPED, "stop")
-
-    @extend_schema(request=None, responses=SessionSerializer)
-    @action(detail=True, methods=["post"])
-    def pause(self, request: Request, pk: str) -> Response:
-        """Ask a session to pause."""
-        return self._ask(self._open_session(), DesiredState.PAUSED, "pause")
-
-    @extend_schema(request=None, responses=SessionSerializer)
-    @action(detail=True, methods=["post"])
-    def resume(self, request: Request, pk: str) -> Response:
-        """Ask a session to go on."""
-        return self._ask(self._open_session(), DesiredState.RUNNING, "resume")
-
-    @extend_schema(request=SeekSerializer, responses=SessionSerializer)
-    @action(detail=True, methods=["post"])
-    def seek(self, request: Request, pk: str) -> Response:
-        """Ask a session to go to a place in its recordings, where all its cameras are such."""
-        session = self._open_session()
-        reading = SeekSerializer(data=request.data)
-        reading.is_valid(raise_exception=True)
-        try:
-            services.session_seek(session=session, **reading.validated_data, now=timezone.now())
-        except services.NotRecorded as error:
-            raise Conflict(str(error), code="not_recorded") from error
-        self._steered(session, "seek")
-        return self._shown(session)
-
-    @extend_schema(request=SpeedSerializer, responses=SessionSerializer)
-    @action(detail=True, methods=["post"])
-    def speed(self, request: Request, pk: str) -> Response:
-        """Ask a session to play its recordings faster or slower, where all its cameras are such."""
-        session = self._open_session()
-        reading = SpeedSerializer(data=request.data)
-        reading.is_valid(raise_exception=True)
-        try:
-            services.session_speed(session=session, **reading.validated_data, now=timezone.now())
-        except services.NotRecorded as error:
-            raise Conflict(str(error), code="not_recorded") from error
-        except services.NotRunning as error:
-            raise Conflict(str(error), code="not_running") from error
-        self._steered(session, "speed")
-        return self._shown(session)
-
-    def _steered(self, session: TrackingSession, action: str) -> None:
-        """Tell who watches what somebody has done."""
-        by = cast(User, self.request.user).get_username()
-        at = timezone.now()
-        transaction.on_commit(
-            lambda: steered_tell(environment_id=session.environment_id, at=at, by=by, action=action)
-        )
-
-    def _open_session(self) -> TrackingSession:
-        session: TrackingSession = self.get_object()
-        if session.desired_state == DesiredState.STOPPED:
-            raise Conflict(_("This session was stopped: start it."))
-        return session
-
-    def _ask(self, session: TrackingSession, state: DesiredState, action: str) -> Response:
-        services.session_ask(session=session, desired_state=state, now=timezone.now())
-        self._steered(session, action)
-        return self._shown(session)
-
-    def _shown(self, session: TrackingSession) -> Response:
-        return Response(self.get_serializer(session).data)
 
 
 class PersonViewSet(Audited, InVisiblePlaces, ReadOnlyModelViewSet):
@@ -393,13 +271,6 @@ class SystemView(GenericAPIView):
         state = selectors.system_state(environments=visible)
         said = {"version": version("spoton"), "at": timezone.now(), "database": True} | state
         return Response(self.get_serializer(said).data)
-
-
-def _start(environment: Environment) -> TrackingSession:
-    try:
-        return services.session_start(environment=environment)
-    except services.SessionOpen as error:
-        raise Conflict(str(error), code="session_open") from error
 
 
 def _read(kind: type[serializers.Serializer], request: Request) -> dict[str, Any]:

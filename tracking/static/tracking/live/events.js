@@ -1,8 +1,11 @@
 /** The feed of what happened, newest first, and what of it is shown. */
 
+import { ask } from "./api.js";
 import { chip, make } from "./elements.js";
+import { icon } from "./icons.js";
 import { hasText, text } from "./strings.js";
 import { clockTime } from "./times.js";
+import { toast } from "./toasts.js";
 
 const KEPT = 200;
 const TONES = {
@@ -20,9 +23,9 @@ const GROUPS = {
 export class EventFeed {
   #known = new Map(); // id -> row, oldest first
 
-  /** @param {{filter: HTMLSelectElement}} parts */
-  constructor({ list, empty, filter, selection, cameraName, zoneName }) {
-    Object.assign(this, { list, empty, filter, selection, cameraName, zoneName });
+  /** @param {{filter: HTMLSelectElement, canAcknowledge?: boolean}} parts */
+  constructor({ list, empty, filter, selection, cameraName, zoneName, canAcknowledge = false }) {
+    Object.assign(this, { list, empty, filter, selection, cameraName, zoneName, canAcknowledge });
     filter.addEventListener("input", () => this.#sift());
     selection.addEventListener("follow", () => this.#sift());
     selection.addEventListener("change", () => this.#mark());
@@ -48,6 +51,35 @@ export class EventFeed {
       gone.remove();
     }
     this.#showEmpty();
+  }
+
+  /** Show that somebody has seen to an event. */
+  acknowledge(id, by) {
+    const row = this.#known.get(id);
+    if (row) this.#showAcknowledged(row, { by });
+  }
+
+  #showAcknowledged(row, acknowledged) {
+    const cell = row.querySelector(".event-ack");
+    if (acknowledged) {
+      const words = text("seenToBy", { by: acknowledged.by });
+      cell.replaceChildren(make("span", { className: "event-seen", role: "img", "aria-label": words, title: words }, icon("check")));
+    } else if (this.canAcknowledge) {
+      const button = make("button", { type: "button", className: "icon-button", "aria-label": text("seenTo"), title: text("seenTo") }, icon("check"));
+      button.addEventListener("click", () => this.#askAcknowledged(row, button));
+      cell.replaceChildren(button);
+    }
+  }
+
+  async #askAcknowledged(row, button) {
+    button.disabled = true;
+    try {
+      const { acknowledged } = await ask("POST", `/api/v1/events/${row.dataset.id}/acknowledge/`, {});
+      this.#showAcknowledged(row, acknowledged);
+    } catch (error) {
+      toast(error.message, "bad");
+      button.disabled = false;
+    }
   }
 
   #fits(row) {
@@ -77,7 +109,8 @@ export class EventFeed {
     row.classList.toggle("is-new", isNew);
     const time = make("time", { datetime: event.at, text: clockTime(Date.parse(event.at)) });
     const dot = make("span", { className: "dot", "data-tone": TONES[event.kind] ?? "warn", "aria-hidden": "true" });
-    row.append(time, dot, this.#words(event));
+    row.append(time, dot, this.#words(event), make("span", { className: "event-ack" }));
+    this.#showAcknowledged(row, event.acknowledged ?? null);
     if (event.person !== null) {
       row.dataset.person = event.person;
       row.append(this.#person(event.person));

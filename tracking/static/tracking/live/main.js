@@ -1,5 +1,6 @@
 /** Puts the live view together: one connection, one selection, and what shows them. */
 
+import { Alerts } from "./alerts.js";
 import { PersonCard } from "./card.js";
 import { Clock } from "./clock.js";
 import { Connection } from "./connection.js";
@@ -51,6 +52,10 @@ const card = new PersonCard({ box: $("person"), selection, presence, zones, crop
 const counts = new Counts({ box: $("counts"), point });
 const feed = new EventFeed({
   list: $("events"), empty: $("events-empty"), filter: $("events-filter"), selection, cameraName, zoneName: (id) => zones.name(id),
+  canAcknowledge: "canSteer" in main.dataset,
+});
+const alerts = new Alerts({
+  box: $("alerts"), list: $("alerts-list"), count: $("alerts-count"), canAcknowledge: "canSteer" in main.dataset, slug: main.dataset.slug,
 });
 let shownAtMs = 0;
 let isListDue = false;
@@ -70,6 +75,7 @@ const takers = {
     floor.setPlace(message);
     presence.setPresent(message.present);
     feed.reset(message.events);
+    alerts.load();
     notice.isCalibrated = message.cameras.some((camera) => camera.field_of_view_m.length > 0);
     notice.hasCameras = message.cameras.length > 0;
     subscriptions.forget();
@@ -116,6 +122,12 @@ const takers = {
   },
   person(message) {
     card.setCard(message);
+  },
+  alert(message) {
+    alerts.take(message);
+  },
+  acknowledged({ event, by }) {
+    feed.acknowledge(event, by);
   },
   steered({ by, action }) {
     toast(text(`steered.${action}`, { by }));

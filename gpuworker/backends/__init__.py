@@ -1,5 +1,6 @@
 """Detectors and embedders: one module for each heavy library, imported only when it is asked for."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -13,17 +14,22 @@ from gpuworker.pipeline.values import Site
 
 __all__ = ["BackendError", "make_detector", "make_embedder", "make_gallery"]
 
-DETECTORS = "motion, onnx:PATH"
+# read when ONNX Runtime is imported: it would write an identifier into the home folder, and report to Microsoft
+# Source: docs/Privacy.md of ONNX Runtime
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+DETECTORS = "motion, onnx:PATH, yolo:PATH_OR_NAME, faster_rcnn[:PATH]"
 EMBEDDERS = "colour, onnx:PATH, clip[:MODEL[:PATH]], none"
 
 
 # The imports stand inside the functions so that a worker loads only the libraries it uses.
-def make_detector(spec: str, *, site: Site, threads: int | None = None) -> Detector:
+def make_detector(spec: str, *, site: Site, device: str = "auto", threads: int | None = None) -> Detector:
     """Make the detector that a spec names, e.g. ``motion`` or ``onnx:PATH?confidence=0.4``.
 
     Args:
         spec: kind, path and options, see :mod:`gpuworker.backends.spec`.
         site: the cameras whose frames it will get.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, unless the spec has an option ``device``.
         threads: CPU threads of the model; None leaves the choice to its library.
 
     Raises:
@@ -38,7 +44,17 @@ def make_detector(spec: str, *, site: Site, threads: int | None = None) -> Detec
         case "onnx":
             from gpuworker.backends.onnx import make_onnx_detector  # noqa: PLC0415
 
-            return make_onnx_detector(parsed, threads=threads)
+            return make_onnx_detector(parsed, device=device, threads=threads)
+        case "yolo":
+            with installed("ultralytics", "yolo"):
+                from gpuworker.backends.yolo import make_yolo_detector  # noqa: PLC0415
+
+            return make_yolo_detector(parsed, device=device, threads=threads)
+        case "faster_rcnn":
+            with installed("torchvision", "faster_rcnn"):
+                from gpuworker.backends.faster_rcnn import make_faster_rcnn_detector  # noqa: PLC0415
+
+            return make_faster_rcnn_detector(parsed, device=device, threads=threads)
     raise BackendError(f"no detector {spec!r}: choose one of {DETECTORS}")
 
 

@@ -1,9 +1,11 @@
 """How a back-end is named: ``kind[:path][?option=value&...]``, e.g. ``onnx:models/yolox.onnx?confidence=0.4``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl
+
+from django.conf import settings
 
 
 class BackendError(ValueError):
@@ -35,15 +37,19 @@ class Spec:
     argument: str
     options: Mapping[str, str]
 
-    def numbers(self, *, texts: Sequence[str] = (), **allowed: Number) -> dict[str, float]:
-        """Give the options as numbers, defaults where they are not set; those in ``texts`` may be there too.
+    def numbers(self, *, texts: Collection[str] = (), **allowed: Number) -> dict[str, float]:
+        """Give the options as numbers, defaults where they are not set.
+
+        Args:
+            texts: names of the options that are no numbers, to be read with :meth:`choice`.
+            allowed: the numbers.
 
         Raises:
             BackendError: an option that this back-end has not, no number, or one out of range.
         """
         for name in self.options:
             if name not in allowed and name not in texts:
-                choices = ", ".join(sorted([*allowed, *texts])) or "none"
+                choices = ", ".join(sorted({*allowed, *texts})) or "none"
                 raise BackendError(
                     f"{self.text!r}: unknown option {name!r}; options of {self.kind}: {choices}"
                 )
@@ -61,31 +67,41 @@ class Spec:
             )
         return value
 
-    def choice(self, name: str, choices: Sequence[str]) -> str:
-        """Give an option that is one of a few words, the first of them where it is not set.
+    def choice(self, name: str, choices: Collection[str]) -> str:
+        """Give an option that is one of a few words, the first where it is not set.
 
         Raises:
             BackendError: another word.
         """
-        value = self.options.get(name, choices[0])
+        value = self.options.get(name, next(iter(choices)))
         if value not in choices:
             raise BackendError(f"{self.text!r}: {name} must be one of {', '.join(choices)}, got {value!r}")
         return value
 
-    def file(self) -> Path:
+    def file(self, *, suffix: str = "", folders: bool = False) -> Path:
         """Give the argument as the path of a file that exists.
 
+        A relative path that is not there is looked for in the folder of models.
+
+        Args:
+            suffix: what may be left out at the end.
+            folders: True where a folder may be a model, too.
+
         Raises:
-            BackendError: no path, or no file there.
+            BackendError: no path, or nothing there.
         """
         if not self.argument:
             raise BackendError(f"{self.text!r} names no file: write {self.kind}:PATH")
         path = Path(self.argument).expanduser()
-        if not path.is_file():
-            raise BackendError(
-                f"{self.text!r}: no file at {path.absolute()}: put the model there or name another path"
-            )
-        return path
+        for folder in (Path(), Path(settings.SPOTON_MODELS)):
+            for name in (path, path.with_name(path.name + suffix)):
+                found = folder / name
+                if found.is_file() or (folders and found.is_dir()):
+                    return found
+        where = f"{path.absolute()}"
+        if not path.is_absolute():
+            where += f" or in {settings.SPOTON_MODELS}"
+        raise BackendError(f"{self.text!r}: no file at {where}: put the model there or name another path")
 
     def no_argument(self) -> None:
         """Refuse a path where the back-end takes none.

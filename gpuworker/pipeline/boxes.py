@@ -42,13 +42,13 @@ def nms(xyxy: NDArray, confidence: NDArray, threshold: float) -> NDArray[np.int6
     A box goes when it overlaps a kept, more confident one by more than ``threshold`` (IoU). Boxes of
     equal confidence count in the order given.
     """
-    order = np.argsort(-np.asarray(confidence, dtype=np.float64), kind="stable")
-    overlap = iou(xyxy[order], xyxy[order]) > threshold
-    alive = np.ones(len(order), dtype=bool)
-    for i in range(len(order)):
-        if alive[i]:
-            alive[i + 1 :] &= ~overlap[i, i + 1 :]
-    return np.asarray(order[alive], dtype=np.int64)
+    left = np.argsort(-np.asarray(confidence, dtype=np.float64), kind="stable")
+    kept = []
+    while len(left):
+        # only boxes that stay are compared: a crowd is found in ten times as many candidates
+        kept.append(left[0])
+        left = left[1:][iou(xyxy[left[:1]], xyxy[left[1:]])[0] <= threshold]
+    return np.array(kept, dtype=np.int64)
 
 
 def covered_share(xyxy: NDArray, frame: Ints | None = None) -> Floats:

@@ -6,13 +6,14 @@ from gpuworker.pipeline.values import Site
 from tests.gpuworker.backends.tiny_models import save_model
 
 SITE = Site({})
+DETECTORS = "motion, onnx:PATH, yolo:PATH_OR_NAME, faster_rcnn[:PATH]"
 
 
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("", "no detector '': choose one of motion, onnx:PATH"),
-        ("yolo:x.pt", "no detector 'yolo:x.pt': choose one of motion, onnx:PATH"),
+        ("", f"no detector '': choose one of {DETECTORS}"),
+        ("yolox:x.pt", f"no detector 'yolox:x.pt': choose one of {DETECTORS}"),
         ("motion:here", "'motion:here': motion takes no path: write motion"),
         ("motion?speed=1", "'motion?speed=1': unknown option 'speed'; options of motion: confidence"),
         ("motion?confidence", "'motion?confidence': after the question mark write option=value, joined by &"),

@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -6,8 +9,11 @@ import numpy as np
 import pytest
 
 from gpuworker.backends import BackendError, make_detector
-from gpuworker.backends.onnx import place
-from gpuworker.backends.onnx_layouts import Fit, Layout, find_layout
+from gpuworker.backends.layouts import find_layout
+from gpuworker.backends.onnx import on_device
+from gpuworker.backends.onnx_session import open_model
+from gpuworker.backends.picture_detector import detector_options
+from gpuworker.backends.spec import parse_spec
 from gpuworker.pipeline.boxes import iou
 from gpuworker.pipeline.values import Site
 from tests.gpuworker.backends.tiny_models import frame, grey_frame, save_model
@@ -16,47 +22,8 @@ SITE = Site({})
 CELLS = 84  # of a 64 x 64 input
 
 
-def layout(fit: Fit) -> Layout:
-    shapes = {
-        Fit.TOP_LEFT: [(1, CELLS, 85)],
-        Fit.CENTRE: [(1, 6, CELLS)],
-        Fit.STRETCH: [(1, 9, 4), (1, 9, 91)],
-    }[fit]
-    found = find_layout([np.zeros(s, np.float32) for s in shapes], height=64, width=64, metadata={})
-    assert found is not None
-    return found
-
-
 def detect(path: Path, *frames, options: str = ""):
     return make_detector(f"onnx:{path}{options}", site=SITE, threads=1).detect(frames)
-
-
-def test_place_puts_yolox_pictures_top_left_in_bgr():
-    image = np.full((32, 16, 3), (10, 20, 30), np.uint8)
-    planes, placement = place(image, layout(Fit.TOP_LEFT), 64, 64)
-    assert planes[:, 0, 0].tolist() == [10, 20, 30]
-    assert planes[:, 63, 31].tolist() == [10, 20, 30]
-    assert planes[:, 0, 32].tolist() == [114, 114, 114]
-    box = placement.to_picture(np.array([[0, 0, 32, 64]], np.float32), width=16, height=32)
-    assert box.tolist() == [[0, 0, 16, 32]]
-
-
-def test_place_puts_ultralytics_pictures_in_the_middle_in_rgb():
-    image = np.full((32, 16, 3), (0, 51, 255), np.uint8)
-    planes, placement = place(image, layout(Fit.CENTRE), 64, 64)
-    assert planes[:, 0, 16].tolist() == pytest.approx([1.0, 0.2, 0.0])
-    assert planes[:, 0, 15].tolist() == pytest.approx([114 / 255] * 3)
-    box = placement.to_picture(np.array([[16, 0, 48, 64]], np.float32), width=16, height=32)
-    assert box.tolist() == [[0, 0, 16, 32]]
-
-
-def test_place_stretches_pictures_for_detr():
-    image = np.full((32, 16, 3), (103.53, 116.28, 123.675), np.float32).astype(np.uint8)
-    planes, placement = place(image, layout(Fit.STRETCH), 64, 64)
-    assert planes.shape == (3, 64, 64)
-    assert np.abs(planes).max() < 0.02  # the mean colour of ImageNet
-    box = placement.to_picture(np.array([[32, 32, 64, 64]], np.float32), width=16, height=32)
-    assert box.tolist() == [[8, 16, 16, 32]]
 
 
 def test_yolox_boxes_come_back_in_picture_pixels(tmp_path):
@@ -186,3 +153,134 @@ def test_known_models_find_the_rendered_crowd(shared_dir, model, least_precision
         true_count += len(truth)
     assert right / found_count >= least_precision
     assert right / true_count >= least_recall
+
+
+RUNTIMES = pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+
+
+@RUNTIMES
+def test_every_runtime_finds_the_same(tmp_path, runtime):
+    if runtime == "openvino":
+        pytest.importorskip("openvino", reason="OpenVINO is not installed: extra models")
+    columns = np.zeros((6, CELLS))
+    columns[:5, 0] = [20, 32, 16, 40, 0.5]
+    columns[:5, 1] = [20, 33, 16, 40, 0.75]
+    path = save_model(tmp_path / "yolo.onnx", [columns], metadata={"names": "{0: 'person', 1: 'car'}"})
+    found = detect(path, grey_frame(), grey_frame(128, 64), options=f"?runtime={runtime}")
+    assert found[0].xyxy == pytest.approx(np.array([[12, 13, 28, 53]]), abs=0.2)
+    assert found[0].confidence.tolist() == pytest.approx([0.75], abs=0.01)
+    assert found[1].xyxy == pytest.approx(np.array([[0, 26, 24, 106]]), abs=0.4)
+
+
+def test_openvino_knows_its_own_folders_with_their_class_names(tmp_path):
+    openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed: extra models")
+    columns = np.zeros((6, CELLS))
+    columns[[0, 1, 2, 3, 5], 0] = [20, 32, 16, 40, 0.75]
+    read = openvino.Core().read_model(save_model(tmp_path / "yolo.onnx", [columns]))
+    folder = tmp_path / "yolo_openvino_model"
+    openvino.save_model(read, folder / "yolo.xml")
+    (folder / "metadata.yaml").write_text("task: detect\nnames:\n  0: car\n  1: person\n", encoding="utf-8")
+    found = detect(folder, grey_frame(), options="?runtime=openvino")
+    assert found[0].xyxy == pytest.approx(np.array([[12, 12, 28, 52]]), abs=0.2)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model"])
+def test_openvino_refuses_what_is_no_model_in_one_line(tmp_path, content):
+    pytest.importorskip("openvino", reason="OpenVINO is not installed: extra models")
+    (tmp_path / "broken.onnx").write_bytes(content)
+    with pytest.raises(BackendError, match=r"broken\.onnx is no model that OpenVINO can load") as error:
+        detect(tmp_path / "broken.onnx", options="?runtime=openvino")
+    assert "\n" not in str(error.value)
+
+
+def test_without_openvino_one_line_says_what_to_install(tmp_path, monkeypatch):
+    path = save_model(tmp_path / "net.onnx", [np.zeros((6, CELLS))])
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(BackendError, match="runtime=openvino needs OpenVINO: pip install openvino"):
+        detect(path, options="?runtime=openvino")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("?runtime=torch", "runtime must be one of auto, onnxruntime, openvino, tensorrt, got 'torch'"),
+        ("?runtime=openvino&device=cuda", "OpenVINO does not run on CUDA: leave device out"),
+        ("?precision=fp16", "precision=fp16 goes with runtime=openvino or runtime=tensorrt"),
+        (
+            "?conf=1",
+            "unknown option 'conf'; options of onnx: class, confidence, device, iou, precision, runtime",
+        ),
+    ],
+)
+def test_wrong_options_are_refused(tmp_path, options, message):
+    path = save_model(tmp_path / "net.onnx", [np.zeros((6, CELLS))])
+    with pytest.raises(BackendError, match=message):
+        detect(path, options=options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("?device=cuda", "this ONNX Runtime has no CUDAExecutionProvider"),
+        ("?runtime=tensorrt", "this ONNX Runtime has no TensorrtExecutionProvider"),
+    ],
+)
+def test_what_onnx_runtime_does_not_have_is_said(tmp_path, monkeypatch, options, message):
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
+    path = save_model(tmp_path / "net.onnx", [np.zeros((6, CELLS))])
+    with pytest.raises(BackendError, match=message):
+        detect(path, options=options)
+
+
+@pytest.mark.parametrize("batch", [1, "b"])
+def test_tensors_go_through_a_model_without_leaving_their_device(tmp_path, batch):
+    """The path of a GPU, on the CPU: pictures, model and boxes are tensors."""
+    pytest.importorskip("torch", reason="torch is not installed: extra models")
+    rows = np.zeros((CELLS, 85))
+    rows[0] = [2, 3, np.log(2), np.log(4), 0.9, 1.0, *[0] * 79]
+    rows[1] = [1.1, 3, np.log(2), np.log(4), 0.8, 1.0, *[0] * 79]
+    path = save_model(tmp_path / "yolox.onnx", [rows], batch=batch)
+    spec = parse_spec(f"onnx:{path}")
+    model = open_model(path, threads=1)
+    layout = find_layout([rows[None].astype(np.float32)], height=64, width=64, metadata={})
+    assert layout is not None
+    on_tensors = on_device(
+        "onnx:x", model, layout=layout, options=detector_options(spec), height=64, width=64
+    )
+    frames = [grey_frame(128, 64), grey_frame(64, 64), grey_frame(40, 50)]
+    for ours, theirs in zip(on_tensors.detect(frames), detect(path, *frames), strict=True):
+        assert len(ours) == 1
+        assert ours.xyxy == pytest.approx(theirs.xyxy, abs=1e-3)
+
+
+@pytest.mark.gpu
+def test_on_cuda_the_same_is_found(tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        pytest.skip("this ONNX Runtime has no CUDA: onnxruntime-gpu is not installed")
+    columns = np.zeros((6, CELLS))
+    columns[:5, 0] = [20, 32, 16, 40, 0.75]
+    path = save_model(tmp_path / "yolo.onnx", [columns], batch="b")
+    frames = [grey_frame() for _ in range(5)]
+    for one in detect(path, *frames, options="?device=cuda"):
+        assert one.xyxy == pytest.approx(np.array([[12, 12, 28, 52]]), abs=0.1)
+
+
+def test_telemetry_of_onnx_runtime_is_off_and_the_home_folder_stays_empty(tmp_path):
+    path = save_model(tmp_path / "net.onnx", [np.zeros((6, CELLS))])
+    home = tmp_path / "home"
+    home.mkdir()
+    code = (
+        "import os; os.environ['DJANGO_SETTINGS_MODULE'] = 'spoton.settings_test'\n"
+        "import django; django.setup()\n"
+        "from gpuworker.backends import make_detector\nfrom gpuworker.pipeline.values import Site\n"
+        f"make_detector('onnx:{path}', site=Site({{}}))\n"
+    )
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ORT_", "CI"))}
+    subprocess.run(
+        [sys.executable, "-c", code],
+        env=kept | {"HOME": str(home)},
+        cwd=Path(__file__).parents[3],
+        check=True,
+    )
+    assert [path for path in home.rglob("*") if path.is_file()] == []

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from gpuworker.backends.onnx_layouts import (
+from gpuworker.backends.layouts import (
     Fit,
+    Layout,
+    choose_person,
     decode_detr,
     decode_end_to_end,
     decode_ultralytics,
@@ -10,6 +12,7 @@ from gpuworker.backends.onnx_layouts import (
     find_layout,
     grid_of,
 )
+from gpuworker.backends.spec import BackendError
 
 CELLS = 8 * 8 + 4 * 4 + 2 * 2  # of a 64 x 64 input at strides 8, 16, 32
 
@@ -58,11 +61,74 @@ def test_find_layout_knows_no_others(shapes):
     assert find_layout([zeros(*shape) for shape in shapes], height=64, width=64, metadata={}) is None
 
 
-def test_find_layout_takes_the_person_from_the_class_names():
-    names = {"names": "{0: 'car', 1: 'person'}"}
-    layout = find_layout([zeros(1, 6, CELLS)], height=64, width=64, metadata=names)
+def named(names: str, *, shape: tuple[int, ...] = (1, 6, CELLS)) -> Layout:
+    layout = find_layout([zeros(*shape)], height=64, width=64, metadata={"names": names})
     assert layout is not None
-    assert layout.person == 1
+    return layout
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted", "person"),
+    [
+        ("{0: 'car', 1: 'person'}", -1, 1),
+        ("{0: 'car', 1: 'person'}", 0, 0),
+        ("{0: 'car', 1: 'bus'}", 1, 1),
+        ("", -1, 0),
+        ("", 1, 1),
+    ],
+)
+def test_choose_person_goes_by_number_then_name_then_family(names, wanted, person):
+    assert choose_person(named(names), wanted).person == person
+
+
+def test_find_layout_tells_small_ultralytics_models_by_their_names():
+    # 80 classes and four sides are as many as the cells
+    names = {"names": str({i: str(i) for i in range(80)})}
+    for metadata, name in ((names, "YOLO"), ({}, "YOLOX")):
+        layout = find_layout([zeros(1, 84, CELLS)], height=64, width=64, metadata=metadata)
+        assert layout is not None
+        assert layout.name == name
+
+
+def test_choose_person_takes_the_only_class_whatever_its_name():
+    assert choose_person(named("{0: 'pedestrian'}", shape=(1, 5, CELLS)), -1).person == 0
+    assert choose_person(named("{0: 'head'}", shape=(1, 300, 6)), -1).person == 0
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted", "message"),
+    [
+        ("{0: 'car', 1: 'bus'}", -1, r"none of the model's classes is a person \(car, bus\): name one"),
+        ("{0: 'car', 1: 'person'}", 2, "class 2 does not exist, the model has 2"),
+        ("", 2, "class 2 does not exist, the model has 2"),
+        ("{0: 'person'}", -1, "the model names 1 classes and gives 2: it is damaged"),
+        ("{0: 'person', 1: 'b', 2: 'c'}", -1, "the model names 3 classes and gives 2: it is damaged"),
+    ],
+)
+def test_choose_person_refuses_what_does_not_fit(names, wanted, message):
+    with pytest.raises(BackendError, match=message):
+        choose_person(named(names), wanted)
+
+
+def test_choose_person_knows_the_classes_of_end_to_end_models_by_their_names():
+    with pytest.raises(BackendError, match="class 2 does not exist, the model has 2"):
+        choose_person(named("{0: 'car', 1: 'bus'}", shape=(1, 300, 6)), 2)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [[(2, CELLS, 85)], [(2, 6, CELLS)], [(2, 300, 6)], [(2, 300, 4), (2, 300, 91)]],
+)
+def test_layouts_decode_tensors_as_arrays(shapes):
+    torch = pytest.importorskip("torch", reason="torch is not installed: extra models")
+    random = np.random.default_rng(5)
+    outputs = [random.uniform(-1, 1, shape).astype(np.float32) for shape in shapes]
+    layout = find_layout(outputs, height=64, width=64, metadata={})
+    assert layout is not None
+    boxes, confidence = layout.decode(outputs, layout.person)
+    on_device = layout.decode([torch.from_numpy(output) for output in outputs], layout.person)
+    assert on_device[0].numpy() == pytest.approx(boxes, abs=1e-4)
+    assert on_device[1].numpy() == pytest.approx(confidence, abs=1e-6)
 
 
 @pytest.mark.parametrize("names", ["", "{0: ", "[1]", "__import__('os')"])

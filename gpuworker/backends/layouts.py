@@ -1,7 +1,7 @@
-"""How known families of ONNX detectors take their picture and give their boxes.
+"""How known families of detectors take their picture and give their boxes.
 
 Arrays are batched: a model's raw outputs become boxes (b, n, 4) xyxy in pixels of the model's input and
-confidences (b, n) of the class person.
+confidences (b, n) of the class person. They are decoded where they are: arrays on the host, tensors on their device.
 """
 
 import ast
@@ -12,8 +12,11 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from gpuworker.backends.arrays import Array, namespace, on_device_of
+from gpuworker.backends.spec import BackendError
+
 Floats32 = NDArray[np.float32]
-Decode = Callable[[Sequence[Floats32], int], tuple[Floats32, Floats32]]
+Decode = Callable[[Sequence[Array], int], tuple[Array, Array]]
 """Takes the raw outputs and the class of a person; gives boxes and confidences."""
 
 STRIDE_SETS = ((8, 16, 32), (4, 8, 16, 32), (8, 16, 32, 64))
@@ -42,6 +45,7 @@ class Layout:
         person: class of a person.
         classes: how many classes the model knows, None where its output does not tell.
         overlapping: True where several boxes of one person are given and have to be suppressed.
+        names: of the classes, empty where the model does not tell.
     """
 
     name: str
@@ -53,6 +57,7 @@ class Layout:
     person: int
     classes: int | None
     overlapping: bool
+    names: tuple[str, ...] = ()
 
 
 def find_layout(
@@ -61,16 +66,40 @@ def find_layout(
     """Recognise a model by the outputs of one grey picture of height x width px; None if unknown."""
     if metadata.get("task", "") not in DETECT_TASKS:
         return None
-    layout = _find_by_shape(outputs, height=height, width=width)
-    if layout is None:
-        return None
     names = _class_names(metadata)
-    if "person" in names.values():
-        return replace(layout, person=next(index for index, name in names.items() if name == "person"))
-    return layout
+    layout = _find_by_shape(outputs, height=height, width=width, names=len(names))
+    if layout is None or not names:
+        return layout
+    return replace(layout, names=tuple(names[i] for i in sorted(names)))
 
 
-def _find_by_shape(outputs: Sequence[Floats32], *, height: int, width: int) -> Layout | None:
+def choose_person(layout: Layout, wanted: int) -> Layout:
+    """Settle which class is a person: the one asked for, the one of that name, or the family's usual one.
+
+    Args:
+        layout: as recognised.
+        wanted: the class asked for, negative for none.
+
+    Raises:
+        BackendError: that class does not exist, the names do not fit the output, or none is a person.
+    """
+    names, classes = layout.names, layout.classes
+    if names and classes is not None and len(names) != classes:
+        raise BackendError(f"the model names {len(names)} classes and gives {classes}: it is damaged")
+    count = classes if classes is not None else len(names) or None
+    if wanted >= 0:
+        if count is not None and wanted >= count:
+            raise BackendError(f"class {wanted} does not exist, the model has {count}")
+        return replace(layout, person=wanted)
+    if "person" in names:
+        return replace(layout, person=names.index("person"))
+    if len(names) > 1:
+        shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        raise BackendError(f"none of the model's classes is a person ({shown}): name one with class=NUMBER")
+    return layout if count is None or layout.person < count else replace(layout, person=0)
+
+
+def _find_by_shape(outputs: Sequence[Floats32], *, height: int, width: int, names: int) -> Layout | None:
     shapes = [output.shape for output in outputs]
     if any(len(shape) != 3 for shape in shapes):
         return None
@@ -79,9 +108,12 @@ def _find_by_shape(outputs: Sequence[Floats32], *, height: int, width: int) -> L
     if len(shapes) != 1:
         return None
     _, rows, columns = shapes[0]
-    if columns > 5 and (strides := _strides(rows, height, width)):
+    across = rows > 4 and bool(_strides(columns, height, width))
+    # 80 classes and four sides are as many as the cells of 64 x 64 px: then the names tell
+    strides = () if across and names == rows - 4 else _strides(rows, height, width)
+    if columns > 5 and strides:
         return _yolox(outputs[0], strides, height, width)
-    if rows > 4 and _strides(columns, height, width):
+    if across:
         return _ultralytics("YOLO", decode_ultralytics, classes=rows - 4, overlapping=True)
     if columns == 6 and rows <= MAX_QUERIES:
         return _ultralytics("end-to-end YOLO", decode_end_to_end, classes=None, overlapping=False)
@@ -93,7 +125,7 @@ def _yolox(output: Floats32, strides: tuple[int, ...], height: int, width: int) 
     # an export that decodes itself gives centres near their cells; raw offsets are a few units
     decoded = bool(np.median(np.abs(output[0, :, :2] - grid[:, :2]) / grid[:, 2:]) < 2.0)
 
-    def decode(outputs: Sequence[Floats32], person: int) -> tuple[Floats32, Floats32]:
+    def decode(outputs: Sequence[Array], person: int) -> tuple[Array, Array]:
         return decode_yolox(outputs[0], person, None if decoded else grid)
 
     return Layout(
@@ -133,8 +165,8 @@ def _detr(outputs: Sequence[Floats32], height: int, width: int) -> Layout | None
     logits = 1 - boxes
     size = np.array([width, height, width, height], np.float32)
 
-    def decode(raw: Sequence[Floats32], person: int) -> tuple[Floats32, Floats32]:
-        return decode_detr(raw[boxes] * size, raw[logits], person)
+    def decode(raw: Sequence[Array], person: int) -> tuple[Array, Array]:
+        return decode_detr(raw[boxes] * on_device_of(size, raw[boxes]), raw[logits], person)
 
     return Layout(
         name="DETR",
@@ -158,7 +190,7 @@ def grid_of(height: int, width: int, strides: Sequence[int]) -> Floats32:
     return np.concatenate(cells).astype(np.float32)
 
 
-def decode_yolox(output: Floats32, person: int, grid: Floats32 | None) -> tuple[Floats32, Floats32]:
+def decode_yolox(output: Array, person: int, grid: Floats32 | None) -> tuple[Array, Array]:
     """Decode YOLOX's (b, n, 5 + classes): offsets from the grid, or px where ``grid`` is None.
 
     Source: Ge et al., YOLOX (2021); ``decode_outputs`` of its head: centre = (offset + cell) x stride,
@@ -166,36 +198,37 @@ def decode_yolox(output: Floats32, person: int, grid: Floats32 | None) -> tuple[
     """
     centre, size = output[..., :2], output[..., 2:4]
     if grid is not None:
-        stride = grid[:, 2:]
-        centre = centre * stride + grid[:, :2]
-        size = np.exp(size) * stride
+        cells = on_device_of(grid, output)
+        stride = cells[:, 2:]
+        centre = centre * stride + cells[:, :2]
+        size = namespace(output).exp(size) * stride
     return _from_centre(centre, size), output[..., 4] * output[..., 5 + person]
 
 
-def decode_ultralytics(outputs: Sequence[Floats32], person: int) -> tuple[Floats32, Floats32]:
+def decode_ultralytics(outputs: Sequence[Array], person: int) -> tuple[Array, Array]:
     """Decode YOLOv8's and later (b, 4 + classes, n): centre and size in px, class scores."""
-    rows = np.swapaxes(outputs[0], 1, 2)
-    return _from_centre(rows[..., :2], rows[..., 2:4]), rows[..., 4 + person]
+    boxes = namespace(outputs[0]).swapaxes(outputs[0][:, :4], 1, 2)
+    return _from_centre(boxes[..., :2], boxes[..., 2:]), outputs[0][:, 4 + person]
 
 
-def decode_end_to_end(outputs: Sequence[Floats32], person: int) -> tuple[Floats32, Floats32]:
+def decode_end_to_end(outputs: Sequence[Array], person: int) -> tuple[Array, Array]:
     """Decode rows (b, n, 6) of xyxy px, confidence and class, as YOLOv10 and YOLO26 give without NMS."""
     rows = outputs[0]
-    return rows[..., :4], np.where(np.rint(rows[..., 5]) == person, rows[..., 4], np.float32(0.0))
+    return rows[..., :4], rows[..., 4] * (namespace(rows).round(rows[..., 5]) == person)
 
 
-def decode_detr(boxes: Floats32, logits: Floats32, person: int) -> tuple[Floats32, Floats32]:
+def decode_detr(boxes: Array, logits: Array, person: int) -> tuple[Array, Array]:
     """Decode boxes (b, n, 4) as centre and size in px, and logits (b, n, classes).
 
     Source: RF-DETR's and Deformable DETR's PostProcess: a sigmoid makes each class a question of its own.
     """
-    confidence = 1.0 / (1.0 + np.exp(-np.clip(logits[..., person], -60.0, 60.0)))
-    return _from_centre(boxes[..., :2], boxes[..., 2:]), confidence.astype(np.float32)
+    raw = logits[..., person]
+    return _from_centre(boxes[..., :2], boxes[..., 2:]), 1.0 / (1.0 + namespace(raw).exp(-raw.clip(-60, 60)))
 
 
-def _from_centre(centre: Floats32, size: Floats32) -> Floats32:
+def _from_centre(centre: Array, size: Array) -> Array:
     half = size / 2
-    return np.concatenate([centre - half, centre + half], axis=-1)
+    return namespace(centre).concatenate([centre - half, centre + half], -1)
 
 
 def _strides(cells: int, height: int, width: int) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from gpuworker.scoring import Positions
 COLUMNS = 10  # of MOTChallenge text
 
 Rows = NDArray[np.float64]
+Ids = NDArray[np.int64]
 
 
 class SceneError(ValueError):
@@ -32,6 +33,7 @@ class SceneCamera:
         model: its calibration.
         offset_s: its clock minus the shared clock.
         detections, embeddings, video, images: paths, None where the scene has none.
+        true_boxes: path of the true boxes with ids, likewise.
     """
 
     model: CameraModel
@@ -40,6 +42,7 @@ class SceneCamera:
     embeddings: Path | None
     video: Path | None
     images: Path | None
+    true_boxes: Path | None = None
 
     @property
     def has_pictures(self) -> bool:
@@ -183,6 +186,7 @@ def _camera(folder: Path, entry: _Entry) -> SceneCamera:
         embeddings=entry.path("embeddings", folder),
         video=entry.path("video", folder),
         images=entry.path("images", folder),
+        true_boxes=entry.path("gt_boxes", folder),
     )
 
 
@@ -244,6 +248,21 @@ def read_detections(camera: SceneCamera, frames: int) -> list[tuple[Detections, 
         found = Detections(xyxy[at].astype(np.float32), table[at, 6].astype(np.float32))
         ticks.append((found, looks[at]))
     return ticks
+
+
+def read_true_boxes(camera: SceneCamera, frames: int) -> list[tuple[Ids, Floats32]]:
+    """Read the ids (n,) and the boxes (n, 4) xyxy px of everybody in a camera's pictures, tick by tick.
+
+    Raises:
+        SceneError: wrong columns, or the scene has no true boxes of this camera.
+    """
+    if camera.true_boxes is None:
+        raise SceneError(f"camera {camera.model.camera_id}: the scene has no true boxes (gt_boxes)")
+    table = read_rows(camera.true_boxes)
+    xyxy = table[:, 2:6].astype(np.float32)
+    xyxy[:, 2:] += xyxy[:, :2]
+    ticks = [table[:, 0] == frame for frame in range(1, frames + 1)]
+    return [(table[at, 1].astype(np.int64), xyxy[at]) for at in ticks]
 
 
 def _embeddings(camera: SceneCamera, rows: int) -> Floats32:

@@ -82,6 +82,7 @@ class PictureDetector:
 
     Attributes:
         name: of the back-end and the model.
+        run: gives the model's outputs for a batch.
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class PictureDetector:
             on_gpu: True where all cameras go into one batch; one after the other is faster on a CPU.
         """
         self.name = name
-        self._run, self._placer, self._layout = run, placer, layout
+        self.run, self._placer, self._layout = run, placer, layout
         self._least = options.confidence
         self._iou = options.iou if layout.overlapping else None
         self._batch, self._on_gpu = batch, on_gpu
@@ -124,7 +125,7 @@ class PictureDetector:
         size = self._batch or next(b for b in GPU_BATCHES if b >= len(pictures))
         batch, placements = self._placer.place(pictures, size)
         with accelerator_errors(self.name):
-            boxes, confidence = self._layout.decode(self._run(batch), self._layout.person)
+            boxes, confidence = self._layout.decode(self.run(batch), self._layout.person)
             return select(boxes, confidence, placements, least=self._least, iou=self._iou)
 
 

@@ -352,7 +352,9 @@ class FloorTracker:
     ) -> Followed:
         """Give numbers to those who are shown for the first time, and hand out what is shown."""
         t, s = self._tracks, self._settings
-        waits = (t.age_s + self._next_s < s.publish_age_s) & (t.logit < s.publish_sure_logit) | (t.unseen_s > 0)
+        waits = (t.age_s + self._next_s < s.publish_age_s) & (t.logit < s.publish_sure_logit) | (
+            t.unseen_s > 0
+        )
         enough = np.where(waits, np.inf, s.publish_logit)
         shown = (t.logit > np.where(t.number == NO_ID, enough, 0.0)) & (t.unseen_s <= s.publish_unseen_s)
         number = t.number.copy()

@@ -121,7 +121,7 @@ def processes(*, port: int, redis_at: Path | None) -> dict[str, str]:
     """Give the command line of every process by its name; the same commands as in deploy/compose.yaml."""
     python = shlex.quote(sys.executable)
     commands = {
-        "web": f"{python} -m daphne --verbosity 0 --bind {HOST} --port {port} spoton.asgi:application",
+        "web": f"{python} -m spoton.web --verbosity 0 --bind {HOST} --port {port} spoton.asgi:application",
         "worker": f"{python} manage.py run_worker",
         "celery": f"{python} -m celery -q -A spoton worker -Q celery,notifications --pool threads --concurrency 4 "
         "--loglevel warning",

@@ -1,4 +1,4 @@
-"""What the WebSocket connections of one process share: a Redis client, limits by user, and what was just read."""
+"""What the WebSocket connections of one process share: a Redis client, what comes from workers, limits by user."""
 
 import asyncio
 import time
@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from accounts.models import User
 from environments.models import Environment
 from tracking import live
+from tracking.fanout import Fanout
 from tracking.pacing import MessageAllowance
 
 # of all connections of one user together; the landing page opens one for every place
@@ -36,6 +37,7 @@ class Shared:
         self.redis = Redis.from_url(
             settings.REDIS_URL, retry=Retry(NoBackoff(), 0), socket_timeout=REDIS_TIMEOUT_S
         )
+        self.fanout = Fanout()
         self._reads: dict[tuple[Callable, int], tuple[float, asyncio.Future]] = {}
         self._allowances: WeakValueDictionary[int, MessageAllowance] = WeakValueDictionary()
 

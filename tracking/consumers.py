@@ -4,12 +4,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict
+from secrets import token_hex
 from typing import Any
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
-from channels.layers import get_channel_layer
 from django.utils import timezone
 
 from accounts.models import AuditAction, User
@@ -19,29 +19,15 @@ from environments.selectors import environments_visible_to
 from tracking import client_messages, live, selectors
 from tracking.connections import OUTAGES, shared
 from tracking.live import CloseCode, WireError
-from tracking.pacing import MessageAllowance, Pacer, coarser, finer, widest_useful_tier
+from tracking.outgoing import Outgoing, pack_texts
+from tracking.outlets import outlet_of
+from tracking.pacing import Counts, MessageAllowance, widest_useful_tier
+from tracking.viewer import Viewer, Watch
 
 logger = logging.getLogger(__name__)
 
 MESSAGES_PER_S = 20.0
 MESSAGES_BURST = 40.0
-
-
-@dataclass(slots=True)
-class Watch:
-    """One camera that the client watches.
-
-    Attributes:
-        fixed: the tier that the client asked for, None where it adapts.
-        best: the best tier that it could use.
-        tier: the one it gets.
-        fading: the one it got before, shown until the first frame of the new one arrives.
-    """
-
-    fixed: str | None
-    best: str
-    tier: str
-    fading: str | None = None
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
@@ -57,8 +43,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve the connection; when Redis or the database is away, say so by a close code."""
         self.scope, self.base_send = scope, send
-        self.watches: dict[str, Watch] = {}
         self.written: set[tuple[str, str]] = set()
+        takes_packed = live.PACKED in scope["subprotocols"]
+        self.viewer = Viewer(outlet_of(scope, send), takes_packed=takes_packed)
         await receive()  # the first event is that somebody connects
         # accepted before anything is checked, so that a browser learns the close code
         await self.accept(self._subprotocol())
@@ -76,74 +63,55 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self._end(CloseCode.UNAVAILABLE)
 
     async def _serve(self, receive: Any) -> None:
-        """Listen, relay and attend side by side until the client is gone or one of them fails.
+        """Listen and attend side by side until the client is gone or one of them fails.
 
-        Channels' own dispatching makes several tasks and a thread hop for each message; with frames to
-        many viewers that is a third of the cost.
+        What the worker sends comes by the fan-out. Channels' own dispatching makes several tasks and a thread hop for
+        each message; with frames to many viewers that is most of the cost.
         """
-        now = time.monotonic()
-        self.pacer = Pacer(now=now)
-        self.allowance = MessageAllowance(per_s=MESSAGES_PER_S, burst=MESSAGES_BURST, now=now)
-        self.channel_layer = get_channel_layer()
-        self.channel_name = await self.channel_layer.new_channel()
+        self.name = token_hex(8)
+        self.allowance = MessageAllowance(per_s=MESSAGES_PER_S, burst=MESSAGES_BURST, now=time.monotonic())
         self.user_allowance = shared().allowance_of(self.user)
-        state = live.state_group(self.environment.pk)
-        if not await shared().connection_open(self.user, self.channel_name):
+        if not await shared().connection_open(self.user, self.name):
             await self._end(CloseCode.TOO_MANY)
             return
-        greeted = asyncio.Event()
+        state = live.state_group(self.environment.pk)
         try:
             async with asyncio.TaskGroup() as group:
-                relaying = group.create_task(self._relay(greeted))
-                # join first: what happens while the layout is read waits in the channel
-                await self.channel_layer.group_add(state, self.channel_name)
+                # join first: what happens while the layout is read waits in the viewer
+                await shared().fanout.join(state, self.viewer)
                 await self._greet()
-                greeted.set()
-                attending = group.create_task(self._attend())
+                self.viewer.greet()
+                serving = [group.create_task(work) for work in (self.viewer.serve(), self._attend())]
                 await self._listen(receive)
-                relaying.cancel()
-                attending.cancel()
+                for task in serving:
+                    task.cancel()
         finally:
-            await self.channel_layer.group_discard(state, self.channel_name)
-            await self._unwatch(list(self.watches))  # what was demanded expires by itself
-            await shared().connection_forget(self.user, self.channel_name)
+            watched = list(self.viewer.watches)
+            await shared().fanout.leave(state, self.viewer)
+            await self._unwatch(watched)  # what was demanded expires by itself
+            await shared().connection_forget(self.user, self.name)
 
     async def _greet(self) -> None:
         hello, self.status = await _opening(self.environment)
         self.layout = _lasting(hello)
         self.cameras = {camera["id"] for camera in hello["cameras"]}
-        await self._unwatch([camera for camera in self.watches if camera not in self.cameras])
-        await self.send(live.hello(at=timezone.now(), **hello))
-        await self.send(live.status(at=timezone.now(), **self.status))
+        await self._unwatch([camera for camera in self.viewer.watches if camera not in self.cameras])
+        await self._tell(live.hello(at=timezone.now(), **hello))
+        await self._tell(live.status(at=timezone.now(), **self.status))
+
+    async def _tell(self, text: str) -> None:
+        """Send a text to this client alone, deflated where it is long and the client takes that."""
+        payload = pack_texts([text]) if live.PACKED in self.scope["subprotocols"] else text
+        if isinstance(payload, bytes):
+            await self.send(bytes_data=payload)
+        else:
+            await self.send(payload)
 
     async def _listen(self, receive: Any) -> None:
         while (message := await receive())["type"] != "websocket.disconnect":
             if not self.is_over:
                 await self.receive(message.get("text"))
         self.is_over = True
-
-    # --- from the worker ---
-
-    async def _relay(self, greeted: asyncio.Event) -> None:
-        """Pass on what the worker sends, as it is; frames only while the client keeps up."""
-        while True:
-            message = await self.channel_layer.receive(self.channel_name)
-            await greeted.wait()
-            if self.is_over:
-                continue
-            if message["type"] == "live.text":
-                await self.send(message["text"])
-            elif await self._wants(message["camera"], message["seq"], message["tier"]):
-                await self.send(bytes_data=message["data"])
-
-    async def _wants(self, camera: str, seq: int, tier: str) -> bool:
-        watch = self.watches.get(camera)
-        if watch is None or tier not in (watch.tier, watch.fading):
-            return False
-        if watch.fading and tier == watch.tier:
-            fading, watch.fading = watch.fading, None
-            await self._leave(camera, fading)
-        return self.pacer.admit(camera, seq, now=time.monotonic())
 
     # --- from the client ---
 
@@ -157,9 +125,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self.send(live.error(code="malformed", message=str(error)))
             await self._end(CloseCode.MALFORMED)
             return
-        now = time.monotonic()
-        if isinstance(message, client_messages.Ack) and self.pacer.ack(message.camera, message.seq, now=now):
+        if isinstance(message, client_messages.Ack) and self._acked(message):
             return
+        now = time.monotonic()
         if not (self.allowance.take(now=now) and self.user_allowance.take(now=now)):
             await self._end(CloseCode.TOO_MANY)
             return
@@ -169,11 +137,26 @@ class LiveConsumer(AsyncWebsocketConsumer):
             case client_messages.Unsubscribe():
                 await self._unwatch(message.cameras)
             case client_messages.Follow(person) if person is not None:
-                await self._write_down("person", str(person), f"#{person}")
-                card = await database_sync_to_async(selectors.person_card)(
-                    environment=self.environment, number=person
-                )
-                await self.send(live.person(number=person, card=card))
+                await self._follow(person)
+            case client_messages.Clock(sent):
+                await self.send(live.clock(sent=sent, at=timezone.now()))
+            case client_messages.Hidden(hidden):
+                self.viewer.is_hidden = hidden
+
+    def _acked(self, message: client_messages.Ack) -> bool:
+        """Note what was shown; say whether any of it was waited for."""
+        known = False
+        for camera, seq in message.frames:
+            known |= self.viewer.acked(camera, seq)
+        self.viewer.catch_up()
+        return known
+
+    async def _follow(self, person: int) -> None:
+        await self._write_down("person", str(person), f"#{person}")
+        card = await database_sync_to_async(selectors.person_card)(
+            environment=self.environment, number=person
+        )
+        await self._tell(live.person(number=person, card=card))
 
     async def _subscribe(self, message: client_messages.Subscribe) -> None:
         if not await self._is_admitted():
@@ -181,75 +164,95 @@ class LiveConsumer(AsyncWebsocketConsumer):
         unknown = [camera for camera in message.cameras if camera not in self.cameras]
         if unknown:
             await self.send(live.error(code="unknown_camera", message=f"no camera {', '.join(unknown)}"))
+        new = []
         for camera in dict.fromkeys(c for c in message.cameras if c in self.cameras):
             fixed = None if message.quality == "auto" else message.quality
             best = fixed or widest_useful_tier(message.max_width)
-            watch = self.watches.get(camera)
+            watch = self.viewer.watches.get(camera)
             if watch is None:
                 await self._write_down("camera", camera, camera)
-                tier = self._tier_of(fixed, best)
-                self.watches[camera] = Watch(fixed, best, tier)
-                await self.channel_layer.group_add(self._group(camera, tier), self.channel_name)
+                tier = self.viewer.tier_of(fixed, best)
+                self.viewer.watches[camera] = Watch(fixed, best, tier)
+                await shared().fanout.join(self._group(camera, tier), self.viewer)
+                new.append(camera)
             else:
                 watch.fixed, watch.best = fixed, best
                 await self._retier(camera, watch)
         await self._demand()
         await self._tell_quality()
+        await self._show_stills(new)
+
+    async def _show_stills(self, cameras: list[str]) -> None:
+        """Send the last pictures of cameras: at once, and all that there is of one that is down."""
+        keys = [live.still_key(self.environment.pk, camera) for camera in cameras]
+        kept = await shared().redis.mget(keys) if keys else []
+        for data in filter(None, kept):
+            self.viewer.take_still(live.peek_frame(data), Outgoing(data))
 
     async def _unwatch(self, cameras: Iterable[str]) -> None:
         for camera in cameras:
-            watch = self.watches.pop(camera, None)
+            watch = self.viewer.watches.pop(camera, None)
             if watch is None:
                 continue
-            self.pacer.forget(camera)
+            self.viewer.pacer.forget(camera)
             for tier in filter(None, (watch.tier, watch.fading)):
                 await self._leave(camera, tier)
 
     # --- tiers ---
 
-    def _tier_of(self, fixed: str | None, best: str) -> str:
-        return fixed or coarser(self.pacer.tier, best)
-
     async def _retier(self, camera: str, watch: Watch) -> None:
-        tier = self._tier_of(watch.fixed, watch.best)
+        tier = self.viewer.tier_of(watch.fixed, watch.best)
         if tier == watch.tier:
             return
-        await self.channel_layer.group_add(self._group(camera, tier), self.channel_name)
-        if watch.fading and watch.fading != tier:
-            await self._leave(camera, watch.fading)
-        watch.fading, watch.tier = watch.tier, tier
+        before, watch.tier = watch.tier, tier
+        was_fading, watch.fading = watch.fading, before
+        await shared().fanout.join(self._group(camera, tier), self.viewer)
+        if was_fading and was_fading not in (tier, before):
+            await self._leave(camera, was_fading)
 
     async def _leave(self, camera: str, tier: str) -> None:
-        await self.channel_layer.group_discard(self._group(camera, tier), self.channel_name)
+        await shared().fanout.leave(self._group(camera, tier), self.viewer)
+
+    async def _leave_faded(self) -> None:
+        while self.viewer.faded:
+            camera, tier = self.viewer.faded.pop()
+            watch = self.viewer.watches.get(camera)
+            if watch is None or tier not in (watch.tier, watch.fading):
+                await self._leave(camera, tier)
 
     def _group(self, camera: str, tier: str) -> str:
         return live.frames_group(self.environment.pk, camera, tier)
 
     async def _adapt(self) -> bool:
-        adapting = [watch.best for watch in self.watches.values() if watch.fixed is None]
-        best = adapting[0] if adapting else live.TIER_ORDER[-1]
-        for tier in adapting:
-            best = finer(best, tier)
-        if not self.pacer.adapt(now=time.monotonic(), best=best):
+        if not self.viewer.pacer.adapt(now=time.monotonic(), best=self.viewer.best):
             return False
-        for camera, watch in list(self.watches.items()):
+        for camera, watch in list(self.viewer.watches.items()):
             await self._retier(camera, watch)
         return True
 
     async def _demand(self) -> None:
         """Tell the worker what is watched, for the next few seconds."""
-        if not self.watches:
+        if not self.viewer.watches:
             return
         async with shared().redis.pipeline(transaction=False) as pipeline:
-            for camera, watch in self.watches.items():
+            for camera, watch in self.viewer.watches.items():
                 key = live.demand_key(self.environment.pk, camera, watch.tier)
                 pipeline.set(key, 1, ex=live.DEMAND_TTL_S)
             await pipeline.execute()
 
     async def _tell_quality(self) -> None:
-        tiers = {camera: watch.tier for camera, watch in self.watches.items()}
-        sent, skipped = self.pacer.take_counts()
-        await self.send(live.quality(at=timezone.now(), tiers=tiers, sent=sent, skipped=skipped))
+        counts, nothing = self.viewer.pacer.take_counts(), Counts()
+        cameras = {
+            camera: {"tier": watch.tier} | asdict(counts.get(camera, nothing))
+            for camera, watch in self.viewer.watches.items()
+        }
+        text = live.quality(
+            at=timezone.now(),
+            cameras=cameras,
+            limited=self.viewer.is_limited,
+            delay_s=self.viewer.pacer.delay_s,
+        )
+        await self.send(text)
 
     # --- while the connection lasts ---
 
@@ -263,6 +266,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     async def _tick(self, ticks: int) -> None:
         changed = await self._adapt()
+        self.viewer.catch_up()
+        await self._leave_faded()
         if changed or ticks % self.ticks_per_demand == 0:
             await self._demand()
         is_check = ticks % self.ticks_per_check == 0
@@ -279,7 +284,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         """Look up whether access holds, and how the session is doing; count this connection again."""
         if not await self._is_admitted():
             return
-        await shared().connection_count(self.user, self.channel_name)
+        await shared().connection_count(self.user, self.name)
         status = await shared().read(
             selectors.live_status, self.environment, max_age_s=2 * self.tick_s, now=timezone.now()
         )
@@ -315,6 +320,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
     async def _end(self, code: CloseCode) -> None:
         if not self.is_over:
             self.is_over = True
+            self.viewer.fall_silent()
             await self.close(code.value)  # daphne takes plain integers only
 
     def _subprotocol(self) -> str | None:

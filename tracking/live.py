@@ -13,9 +13,14 @@ from enum import IntEnum
 from typing import Any
 
 SUBPROTOCOL = "spoton.v1"
+PACKED = (
+    "spoton.packed"  # offered besides by clients that take several texts in one message, and deflated ones
+)
+POSITIONS_START = '{"type":"positions",'  # of every positions message
 DEMAND_TTL_S = 5  # the worker encodes a tier for this long after somebody last asked for it
 DEMAND_REFRESH_S = 2
 NOW_TTL_S = 5
+STILL_TTL_S = 3600  # for so long the last picture of a camera is kept for who comes when it is down
 
 _LENGTH = struct.Struct(">I")
 
@@ -74,6 +79,11 @@ def demand_key(environment_id: int, camera: str, tier: str) -> str:
     return f"spoton:demand:{environment_id}:{camera}:{tier}"
 
 
+def still_key(environment_id: int, camera: str) -> str:
+    """Name the Redis key that holds a camera's last picture, packed as a frame whose header says ``still``."""
+    return f"spoton:still:{environment_id}:{camera}"
+
+
 def now_key(environment_id: int) -> str:
     """Name the Redis key that says who is where now; it is gone ``NOW_TTL_S`` after the worker fell silent.
 
@@ -95,6 +105,11 @@ def connections_key(user_id: int) -> str:
 def layer_text(text: str) -> dict[str, Any]:
     """Wrap a JSON message for the channel layer; a consumer takes it in ``live_text``."""
     return {"type": "live.text", "text": text}
+
+
+def layer_texts(texts: Sequence[str]) -> dict[str, Any]:
+    """Wrap the JSON messages of one tick for the channel layer."""
+    return {"type": "live.texts", "texts": list(texts)}
 
 
 def layer_frame(data: bytes) -> dict[str, Any]:
@@ -149,12 +164,14 @@ def frame_header(
     height: int,
     tier: str,
     boxes: Sequence[Mapping[str, Any]],
+    still: bool = False,
 ) -> dict[str, Any]:
     """Describe a frame. ``width`` and ``height`` are px of the recorded picture, in which boxes are given.
 
     A box is ``{"xyxy": [x1, y1, x2, y2], "confidence": c, "track": id | None, "person": number | None}``.
+    ``still`` is there, and true, in a picture that was kept: how old it is, ``captured_at`` tells.
     """
-    return {
+    header = {
         "type": "frame",
         "camera": camera,
         "seq": seq,
@@ -165,6 +182,7 @@ def frame_header(
         "tier": tier,
         "boxes": list(boxes),
     }
+    return header | {"still": True} if still else header
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +326,7 @@ def status(
     stages: Mapping[str, Mapping[str, float]] | None = None,
     storage: Mapping[str, Any] | None = None,
     gpus: Sequence[Mapping[str, Any]] = (),
+    overload: Mapping[str, Any] | None = None,
 ) -> str:
     """Write how the session and its cameras are doing.
 
@@ -315,8 +334,9 @@ def status(
         at: now.
         session: ``{"id", "state", "message", "worker", "recordings"}``; where all its cameras are recordings, the
             last is ``{"position_s", "speed"}``: seconds from their beginning, and how many pass in one.
-        cameras: each ``{"id", "state", "message", "fps", "age_ms", "age_p95_ms", "innovation", "unexplained",
-            "shift"}``; ages are those of its frames at publication over the last seconds, p50 and p95; innovation
+        cameras: each ``{"id", "state", "message", "fps", "dropped_fps", "age_ms", "age_p95_ms", "innovation",
+            "unexplained", "shift"}``; dropped are frames that newer ones overtook; ages are those of its frames at
+            publication over the last seconds, p50 and p95; innovation
             is 1 where its boxes lie as far off as assumed, unexplained the share that belongs to nobody; shift is
             how far its pictures lie beside its calibration, ``{"px": [right, down], "m": [x, y]}``, null while
             that is not known.
@@ -325,6 +345,7 @@ def status(
             "dropped_rows"}``: rows, those of them in memory because the disk took no more, the age of the oldest in
             seconds (None where nothing waits), bytes on disk, and rows lost because there was no room.
         gpus: the worker's, each ``{"name", "used_mb", "total_mb"}``.
+        overload: how far things are made cheaper to keep up, ``{"step", "steps", "name"}``; None where nobody says.
     """
     return _dumps(
         {
@@ -335,6 +356,7 @@ def status(
             "stages": dict(stages or {}),
             "storage": None if storage is None else dict(storage),
             "gpus": list(gpus),
+            "overload": None if overload is None else dict(overload),
         }
     )
 
@@ -385,11 +407,38 @@ def now(*, at: datetime, people: Sequence[Mapping[str, Any]], cameras_up: int) -
     return _dumps({"at": isoformat(at), "people": list(people), "cameras_up": cameras_up})
 
 
-def quality(*, at: datetime, tiers: Mapping[str, str], sent: int, skipped: int) -> str:
-    """Write what this client gets: the server's time, the tier of each camera, and frames since the last one."""
+def quality(
+    *,
+    at: datetime,
+    cameras: Mapping[str, Mapping[str, Any]],
+    limited: bool,
+    delay_s: float | None,
+) -> str:
+    """Write what this client gets: the server's time, and of each camera its tier and frames since the last such message.
+
+    Args:
+        at: now.
+        cameras: by id, each ``{"tier", "sent", "skipped"}``; skipped are those for which the client had no room.
+        limited: whether a tier is lower than its picture could use, because line or screen do not keep up.
+        delay_s: middle time from sending a frame to its ack, of late.
+    """
     return _dumps(
-        {"type": "quality", "at": isoformat(at), "tiers": dict(tiers), "sent": sent, "skipped": skipped}
+        {
+            "type": "quality",
+            "at": isoformat(at),
+            "tiers": {camera: about["tier"] for camera, about in cameras.items()},
+            "sent": sum(about["sent"] for about in cameras.values()),
+            "skipped": sum(about["skipped"] for about in cameras.values()),
+            "cameras": dict(cameras),
+            "limited": limited,
+            "delay_ms": None if delay_s is None else round(delay_s * 1e3),
+        }
     )
+
+
+def clock(*, sent: float, at: datetime) -> str:
+    """Write the server's time for a client that asked at ``sent`` of its own."""
+    return _dumps({"type": "clock", "sent": sent, "at": isoformat(at)})
 
 
 def person(*, number: int, card: Mapping[str, Any] | None) -> str:

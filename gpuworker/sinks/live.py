@@ -28,6 +28,7 @@ STATUS_S = 1.0
 RETRY_S = 0.5
 MAX_TICKS = 20  # of positions waiting; older ones are dropped
 MAX_EVENTS = 500
+GONE = ("offline", "failed", "ended", "off")  # states of cameras that give no pictures
 AWAY = (RedisError, OSError, TimeoutError)
 
 
@@ -63,6 +64,9 @@ class LiveSink:
         self._clock = clock
         self._lock = threading.Lock()
         self._inbox = _Inbox()
+        self._last: dict[str, tuple[Frame, Sighting | None]] = {}
+        self._gone: set[str] = set()
+        self._worst_tier: str | None = None
         self._people: People | None = None
         self._status_due_s = 0.0
         self._status_version = -1
@@ -106,6 +110,14 @@ class LiveSink:
     def show_camera(self, key: str, state: str, message: str) -> None:
         """Say how a camera is doing; viewers hear it at once."""
         self._board.set_camera(key, state=state, message=message)
+        if state in GONE:
+            self._gone.add(key)
+        self._notify()
+
+    def show_overload(self, *, step: int, steps: int, name: str, quality: str | None = None) -> None:
+        """Say how far things are made cheaper to keep up; with ``quality``, encode no better than that tier."""
+        self._board.set_overload(step=step, steps=steps, name=name)
+        self._worst_tier = quality
         self._notify()
 
     def _notify(self) -> None:
@@ -181,11 +193,9 @@ class LiveSink:
             self._people = people
             await publisher.positions(people, cameras_up=self._board.cameras_up)
         for event in inbox.events:
-            await publisher.event(event)
-        await publisher.refresh_demand()
-        for frame, sighting in inbox.frames.values():
-            await publisher.frame(frame, sighting)
-            self._board.count_published(frame, self._clock())
+            publisher.event(event)
+        await publisher.flush()
+        await self._publish_frames(publisher, inbox, last=last)
         version, now_s = self._board.version, time.monotonic()
         if last and not self._farewell:
             return
@@ -194,3 +204,15 @@ class LiveSink:
             now_here = None if last else self._people
             await publisher.status(text, people=now_here, cameras_up=self._board.cameras_up)
             self._status_version, self._status_due_s = version, now_s + STATUS_S
+
+    async def _publish_frames(self, publisher: Publisher, inbox: _Inbox, *, last: bool) -> None:
+        await publisher.refresh_demand()
+        publisher.limit_quality(self._worst_tier)
+        for frame, sighting in inbox.frames.values():
+            await publisher.frame(frame, sighting)
+            self._board.count_published(frame, self._clock())
+            await publisher.still(frame, sighting)
+        self._last |= inbox.frames
+        gone, self._gone = (set(self._last) if last else self._gone), set()
+        for camera in gone & set(self._last):
+            await publisher.still(*self._last.pop(camera), is_last=True)

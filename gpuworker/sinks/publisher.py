@@ -18,6 +18,8 @@ from tracking import live
 SEND_TIMEOUT_S = 1.0
 DEMAND_POLL_S = 0.5
 KEPT_PER_S = 4.0  # how often who is where now is kept
+STILL_S = 5.0  # between the pictures that are kept of a camera, for who comes when it is down
+STILL_TIER = live.TIERS["medium"]
 
 
 class Publisher:
@@ -45,31 +47,47 @@ class Publisher:
         self._watched: dict[str, list[live.Tier]] = {}
         self._poll = RateLimit(1.0 / DEMAND_POLL_S)
         self._keep_pace = RateLimit(KEPT_PER_S)
+        self._still_paces = {camera: RateLimit(1.0 / STILL_S) for camera in cameras}
+        self._worst: live.Tier | None = None
+        self._texts: list[str] = []
+
+    def limit_quality(self, tier: str | None) -> None:
+        """Encode no better than this from now on, in whatever tier frames travel; None lifts that."""
+        self._worst = None if tier is None else live.TIERS[tier]
 
     async def positions(self, people: People, *, cameras_up: int) -> None:
-        """Send where everybody is, and keep it, a few times a second, for those who only ask."""
+        """Say where everybody is, and keep it, a few times a second, for those who only ask."""
         listed = positions_of(people)
-        await self._send(live.positions(at=people.at, people=listed))
+        self._texts.append(live.positions(at=people.at, people=listed))
         now_s = time.monotonic()
         if self._keep_pace.is_due(now_s):
             self._keep_pace.pass_one(now_s)
             await self._keep(people.at, listed, cameras_up)
 
-    async def event(self, event: Event) -> None:
-        """Send something that happened."""
+    def event(self, event: Event) -> None:
+        """Say that something happened."""
         payload = dict(event.payload)
         if event.x_m is not None and event.y_m is not None:
             payload |= {"x_m": round(event.x_m, 2), "y_m": round(event.y_m, 2)}
-        text = live.event(
-            event_id=str(event_id(environment_id=self._environment_id, event=event)),
-            at=event.at,
-            kind=event.kind,
-            person=event.person,
-            zone=event.zone_id,
-            camera=event.camera_id,
-            payload=payload,
+        self._texts.append(
+            live.event(
+                event_id=str(event_id(environment_id=self._environment_id, event=event)),
+                at=event.at,
+                kind=event.kind,
+                person=event.person,
+                zone=event.zone_id,
+                camera=event.camera_id,
+                payload=payload,
+            )
         )
-        await self._send(text)
+
+    async def flush(self) -> None:
+        """Send what was said since the last time, as one message."""
+        texts, self._texts = self._texts, []
+        if len(texts) == 1:
+            await self._send(texts[0])
+        elif texts:
+            await self._group_send(self._state_group, live.layer_texts(texts))
 
     async def status(self, text: str, *, people: People | None, cameras_up: int) -> None:
         """Send a status message, and keep who is where now while no ticks say it."""
@@ -96,25 +114,41 @@ class Publisher:
 
     async def frame(self, frame: Frame, sighting: Sighting | None) -> None:
         """Send a frame in every tier that somebody watches and that is due."""
-        height, width = frame.image.shape[:2]
         for tier in self._watched.get(frame.camera_id, ()):
             pace, now_s = self._paces[frame.camera_id, tier.name], time.monotonic()
             if not pace.is_due(now_s):
                 continue
             pace.pass_one(now_s)
-            jpeg = encode(frame, tier)
-            header = live.frame_header(
-                camera=frame.camera_id,
-                seq=frame.seq,
-                captured_at=frame.captured_at,
-                published_at=self._clock(),
-                width=width,
-                height=height,
-                tier=tier.name,
-                boxes=boxes(sighting),
-            )
             group = live.frames_group(self._environment_id, frame.camera_id, tier.name)
-            await self._group_send(group, live.layer_frame(live.pack_frame(header, jpeg)))
+            await self._group_send(group, live.layer_frame(self._packed(frame, sighting, tier)))
+
+    async def still(self, frame: Frame, sighting: Sighting | None, *, is_last: bool = False) -> None:
+        """Keep a picture for who comes when the camera is down: now and then, and the last one."""
+        pace, now_s = self._still_paces[frame.camera_id], time.monotonic()
+        if not (is_last or pace.is_due(now_s)):
+            return
+        pace.pass_one(now_s)
+        data = self._packed(frame, sighting, STILL_TIER, still=True)
+        key = live.still_key(self._environment_id, frame.camera_id)
+        await self._redis.set(key, data, ex=live.STILL_TTL_S)
+
+    def _packed(
+        self, frame: Frame, sighting: Sighting | None, tier: live.Tier, *, still: bool = False
+    ) -> bytes:
+        height, width = frame.image.shape[:2]
+        drawn = tier if self._worst is None else min(tier, self._worst, key=lambda t: t.max_width)
+        header = live.frame_header(
+            camera=frame.camera_id,
+            seq=frame.seq,
+            captured_at=frame.captured_at,
+            published_at=self._clock(),
+            width=width,
+            height=height,
+            tier=tier.name,
+            boxes=boxes(sighting),
+            still=still,
+        )
+        return live.pack_frame(header, encode(frame, drawn))
 
     async def _keep(self, at: datetime, people: Sequence[dict[str, Any]], cameras_up: int) -> None:
         value = live.now(at=at, people=people, cameras_up=cameras_up)

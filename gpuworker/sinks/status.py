@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -44,6 +45,10 @@ class StatusBoard:
         self._stages = Stages(span_s)
         self._waiting: Callable[[], Waiting] | None = None
         self._place: Callable[[], dict[str, float]] | None = None
+        self._dropped: Callable[[], Mapping[str, int]] | None = None
+        self._drops: deque[tuple[float, Mapping[str, int]]] = deque()
+        self._span_s = span_s
+        self._overload: dict[str, Any] | None = None
         self.version = 0  # counts changes of state
 
     def watch_storage(self, waiting: Callable[[], Waiting]) -> None:
@@ -53,6 +58,16 @@ class StatusBoard:
     def watch_recordings(self, place: Callable[[], dict[str, float]]) -> None:
         """Ask from now on where in its recordings the session is."""
         self._place = place
+
+    def watch_dropped(self, dropped: Callable[[], Mapping[str, int]]) -> None:
+        """Ask from now on how many frames of each camera were overtaken by newer ones before they were tracked."""
+        self._dropped = dropped
+
+    def set_overload(self, *, step: int, steps: int, name: str) -> None:
+        """Say how far things are made cheaper to keep up: step 0 of so many is not at all."""
+        with self._lock:
+            self._overload = {"step": step, "steps": steps, "name": name}
+            self.version += 1
 
     def set_session(self, *, state: str, message: str) -> None:
         """Say what the session does."""
@@ -95,7 +110,9 @@ class StatusBoard:
         now_s = time.monotonic()
         storage = None if self._waiting is None else _storage(self._waiting())
         gpus = gpu_memory()
+        dropped = {} if self._dropped is None else self._dropped()
         with self._lock:
+            dropped_fps = self._dropped_fps(now_s, dropped)
             cameras = []
             for key, camera in self._cameras.items():
                 ages = camera.ages_ms.percentiles(now_s, (50, 95)) or (None, None)
@@ -105,6 +122,7 @@ class StatusBoard:
                         "state": camera.state,
                         "message": camera.message,
                         "fps": round(camera.frames.rate(now_s), 1),
+                        "dropped_fps": dropped_fps.get(key, 0.0),
                         "age_ms": _rounded(ages[0]),
                         "age_p95_ms": _rounded(ages[1]),
                         "innovation": _rounded(camera.health.innovation, 2),
@@ -118,8 +136,26 @@ class StatusBoard:
             }
             session = {**self._session, "recordings": None if self._place is None else self._place()}
             return live.status(
-                at=at, session=session, cameras=cameras, stages=stages, storage=storage, gpus=gpus
+                at=at,
+                session=session,
+                cameras=cameras,
+                stages=stages,
+                storage=storage,
+                gpus=gpus,
+                overload=self._overload,
             )
+
+    def _dropped_fps(self, now_s: float, dropped: Mapping[str, int]) -> dict[str, float]:
+        self._drops.append((now_s, dropped))
+        while now_s - self._drops[0][0] > self._span_s and len(self._drops) > 2:
+            self._drops.popleft()
+        since_s, before = self._drops[0]
+        elapsed_s = max(now_s - since_s, 1e-3)
+        return {
+            key: round((count - before.get(key, 0)) / elapsed_s, 1)
+            for key, count in dropped.items()
+            if now_s > since_s
+        }
 
     def measured(self) -> dict[str, Any]:
         """Give what passed in the span: stages and ages at publication in ms by percentile, frames by camera."""

@@ -118,6 +118,7 @@ class SessionRun:
             were_up=were_up,
         )
         self.readers = self._read(cameras, wake)
+        self.board.watch_dropped(lambda: {key: reader.dropped for key, reader in self.readers.items()})
         self._gather = Gather({camera.key: (self.readers[camera.key].take, camera.fps) for camera in cameras})
 
     def tick(self, now_s: float) -> float:

@@ -45,7 +45,7 @@ READY_S = 120.0
 WARM_UP_S = 20.0  # the motion detector learns the empty place first
 PROCESSES = {
     "redis-server": "redis",
-    "daphne": "web",
+    "spoton.web": "web",
     "run_worker": "worker",
     "beat": "beat",
     "celery": "celery",

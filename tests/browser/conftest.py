@@ -74,7 +74,7 @@ class Stack:
         """Start daphne and wait until it answers."""
         command = [
             "-m",
-            "daphne",
+            "spoton.web",
             "-v",
             "0",
             "-b",

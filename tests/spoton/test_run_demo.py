@@ -20,7 +20,7 @@ from tests import servers
 
 ROOT = Path(__file__).resolve().parents[2]
 BOUND_S = 120.0
-NAMES = {"redis-server", "daphne", "run_worker", "worker", "beat"}
+NAMES = {"redis-server", "spoton.web", "run_worker", "worker", "beat"}
 
 
 @contextmanager

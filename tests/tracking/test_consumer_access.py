@@ -171,6 +171,8 @@ MESSAGES: dict[str, dict[str, Any]] = {
     "Unsubscribe": {"type": "unsubscribe", "cameras": ["c1"]},
     "Follow": {"type": "follow", "person": 7},
     "Ack": {"type": "ack", "camera": "c1", "seq": 0},
+    "Clock": {"type": "clock", "sent": 1.5},
+    "Hidden": {"type": "hidden", "hidden": True},
 }
 
 

@@ -1,6 +1,8 @@
 """Every behaviour of the live view's connection, on the whole ASGI application; who gets in is tested beside it."""
 
 import asyncio
+import json
+from datetime import UTC, datetime
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -29,6 +31,7 @@ from tests.tracking.sockets import (
 )
 from tracking import client_messages, connections, live
 from tracking.consumers import LiveConsumer
+from tracking.outgoing import unpack_texts
 
 pytestmark = pytest.mark.usefixtures("_layer", "redis")
 
@@ -114,7 +117,97 @@ async def test_unknown_camera_is_an_error_that_does_not_end_the_connection(dial,
     assert (await hear_type(socket, "quality"))["tiers"] == {"c1": "medium"}
 
 
+async def test_last_picture_comes_at_once_and_newer_ones_after_it(dial, place, redis):
+    still = frame("c1", seq=8)
+    await redis.set(live.still_key(place.environment.pk, "c1"), still)
+    socket = await opened(dial, place)
+    await say(socket, type="subscribe", cameras=["c1", "c2"], quality="low")
+    await hear_type(socket, "quality")
+    assert (await socket.receive_output(WAIT_S)).get("bytes") == still
+    await publish_frame(place, frame("c1", seq=9, tier="low"))
+    assert await hear_frame(socket) == 9
+
+    await say(socket, type="subscribe", cameras=["c1"], quality="high")  # it is watched already
+    await hear_type(socket, "quality")
+    assert await socket.receive_nothing()
+
+
+async def test_viewer_whom_nobody_looks_at_gets_no_positions(dial, place):
+    socket = await opened(dial, place)
+    await say(socket, type="hidden", hidden=True)
+    await say(socket, type="clock", sent=1)
+    await hear_type(socket, "clock")
+    error = live.error(code="x", message="y")
+    await publish_text(place, live.positions(at=AT, people=[]))
+    await get_channel_layer().group_send(
+        live.state_group(place.environment.pk),
+        live.layer_texts([live.positions(at=AT, people=[]), error]),
+    )
+    assert (await socket.receive_output(WAIT_S))["text"] == error
+
+    await say(socket, type="hidden", hidden=False)
+    await say(socket, type="clock", sent=2)
+    await hear_type(socket, "clock")
+    await publish_text(place, live.positions(at=AT, people=[]))
+    assert (await hear(socket))["type"] == "positions"
+
+
+async def test_texts_are_packed_for_clients_who_take_that(dial, place):
+    plain = await opened(dial, place)
+    packed = await dial(place.user, subprotocols=(live.SUBPROTOCOL, live.PACKED))
+    assert await packed.connect(WAIT_S) == (True, live.SUBPROTOCOL)
+    assert (await hear(packed))["type"] == "hello"
+    assert (await hear(packed))["type"] == "status"
+    people = [{"person": n, "x_m": n / 7, "cameras": ["c1"]} for n in range(200)]
+    texts = [live.positions(at=AT, people=people), live.error(code="x", message="y")]
+    await get_channel_layer().group_send(live.state_group(place.environment.pk), live.layer_texts(texts))
+    assert [(await plain.receive_output(WAIT_S))["text"] for _ in texts] == texts
+    both = (await packed.receive_output(WAIT_S))["bytes"]
+    assert unpack_texts(both) == [json.loads(text) for text in texts]
+    assert len(both) < len(texts[0]) / 3
+
+
+async def test_clock_is_answered_at_once_with_what_was_said(dial, place):
+    socket = await opened(dial, place)
+    await say(socket, type="clock", sent=12345.5)
+    said = await hear(socket)
+    assert (said["type"], said["sent"]) == ("clock", 12345.5)
+    assert abs((datetime.fromisoformat(said["at"]) - datetime.now(UTC)).total_seconds()) < WAIT_S
+
+
+async def test_one_ack_may_be_of_several_cameras(dial, place):
+    socket = await opened(dial, place)
+    await say(socket, type="subscribe", cameras=["c1", "c2"])
+    await hear_type(socket, "quality")
+    for seq in range(30):
+        for camera in ("c1", "c2"):
+            await publish_frame(place, frame(camera, seq=seq))
+        assert [await hear_frame(socket), await hear_frame(socket)] == [seq, seq]
+        await say(socket, type="ack", frames={"c1": seq, "c2": seq})
+        await until(lambda: _is_read(socket))
+    await publish_text(place, live.positions(at=AT, people=[]))
+    assert (await hear(socket))["type"] == "positions"
+
+
 # --- keeping up ---
+
+
+async def test_quality_tells_what_was_left_out_and_why(dial, place, fast):
+    socket = await opened(dial, place)
+    await say(socket, type="subscribe", cameras=["c1", "c2"], quality="high")
+    await hear_type(socket, "quality")
+    for seq in range(10):
+        await publish_frame(place, frame(seq=seq, tier="high"))
+    assert [await hear_frame(socket), await hear_frame(socket)] == [0, 1]
+    await say(socket, type="ack", camera="c1", seq=1)
+    said = await hear_type(socket, "quality")
+    while said["delay_ms"] is None or said["skipped"]:
+        said = await hear_type(socket, "quality")
+    assert said["cameras"] == {
+        "c1": {"tier": "high", "sent": said["sent"], "skipped": 0},
+        "c2": {"tier": "high", "sent": 0, "skipped": 0},
+    }
+    assert said["limited"] is False
 
 
 async def test_viewer_who_does_not_ack_gets_no_more_than_the_allowance(dial, place):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracking import client_messages, live
-from tracking.client_messages import Ack, Follow, Subscribe, Unsubscribe
+from tracking.client_messages import Ack, Clock, Follow, Hidden, Subscribe, Unsubscribe
 from tracking.live import WireError
 
 AT = datetime(2026, 5, 4, 12, 0, 0, 123_456, tzinfo=UTC)
@@ -77,11 +77,11 @@ def test_client_message_is_parsed_or_refused(text):
         message = client_messages.parse_client_message(text)
     except WireError:
         return
-    assert isinstance(message, Subscribe | Unsubscribe | Follow | Ack)
+    assert isinstance(message, client_messages.ClientMessage)
 
 
 client_objects = st.fixed_dictionaries(
-    {"type": st.sampled_from(["subscribe", "unsubscribe", "follow", "ack"]) | st.text()},
+    {"type": st.sampled_from(sorted(client_messages.READERS)) | st.text()},
     optional={
         "cameras": st.lists(st.text(max_size=8) | st.integers(), max_size=70) | json_values,
         "quality": st.sampled_from(["auto", "high", "low"]) | json_values,
@@ -89,6 +89,9 @@ client_objects = st.fixed_dictionaries(
         "person": st.integers() | json_values,
         "camera": st.text() | json_values,
         "seq": st.integers() | json_values,
+        "frames": st.dictionaries(st.text(max_size=8), st.integers(), max_size=70) | json_values,
+        "sent": st.integers() | st.floats() | json_values,
+        "hidden": st.booleans() | json_values,
     },
 )
 
@@ -108,8 +111,14 @@ def test_client_object_is_parsed_or_refused(data):
             assert cameras == tuple(data["cameras"])
         case Follow(person):
             assert person == data.get("person")
-        case Ack(camera, seq):
-            assert (camera, seq) == (data["camera"], data["seq"])
+        case Ack(frames) if data.get("frames") is None:
+            assert frames == ((data["camera"], data["seq"]),)
+        case Ack(frames):
+            assert frames == tuple(data["frames"].items())
+        case Clock(sent):
+            assert sent == data["sent"]
+        case Hidden(hidden):
+            assert hidden is data["hidden"]
 
 
 @pytest.mark.parametrize(
@@ -133,6 +142,16 @@ def test_client_object_is_parsed_or_refused(data):
         '{"type":"ack","camera":"c1"}',
         '{"type":"ack","camera":"c1","seq":1e3}',
         '{"type":"ack","camera":null,"seq":1}',
+        '{"type":"ack","frames":[["c1",1]]}',
+        '{"type":"ack","frames":{"c1":-1}}',
+        '{"type":"ack","frames":{"c1":true}}',
+        json.dumps({"type": "ack", "frames": {f"c{n}": 1 for n in range(65)}}),
+        '{"type":"clock"}',
+        '{"type":"clock","sent":true}',
+        '{"type":"clock","sent":NaN}',
+        '{"type":"clock","sent":1e400}',
+        '{"type":"hidden"}',
+        '{"type":"hidden","hidden":1}',
         json.dumps({"type": "subscribe", "cameras": ["c1"] * 65}),
         json.dumps(
             {"type": "follow", "person": 1, "padding": "x" * client_messages.MAX_CLIENT_MESSAGE_BYTES}
@@ -155,7 +174,11 @@ def test_client_message_of_the_wrong_shape_is_refused(text):
         ('{"type":"unsubscribe","cameras":["c1"]}', Unsubscribe(("c1",))),
         ('{"type":"follow","person":12}', Follow(12)),
         ('{"type":"follow","person":null}', Follow(None)),
-        ('{"type":"ack","camera":"c1","seq":0}', Ack("c1", 0)),
+        ('{"type":"ack","camera":"c1","seq":0}', Ack((("c1", 0),))),
+        ('{"type":"ack","frames":{"c1":3,"c2":0}}', Ack((("c1", 3), ("c2", 0)))),
+        ('{"type":"ack","frames":{}}', Ack(())),
+        ('{"type":"clock","sent":1700000000123.25}', Clock(1700000000123.25)),
+        ('{"type":"hidden","hidden":true}', Hidden(True)),
     ],
 )
 def test_client_message_is_read(text, expected):
@@ -170,7 +193,10 @@ def test_server_messages_say_their_type():
             event_id="e1", at=AT, kind="person_left", person=1, zone=None, camera=None, payload={"a": 1}
         ),
         live.status(at=AT, session=None, cameras=[]),
-        live.quality(at=AT, tiers={"c1": "low"}, sent=3, skipped=1),
+        live.quality(
+            at=AT, cameras={"c1": {"tier": "low", "sent": 3, "skipped": 1}}, limited=True, delay_s=0.02
+        ),
+        live.clock(sent=1.5, at=AT),
         live.person(number=4, card=None),
         live.error(code="unknown_camera", message="no camera c9"),
     ]
@@ -180,6 +206,7 @@ def test_server_messages_say_their_type():
         "event",
         "status",
         "quality",
+        "clock",
         "person",
         "error",
     ]
@@ -188,3 +215,25 @@ def test_server_messages_say_their_type():
 def test_messages_refuse_numbers_that_are_not_json():
     with pytest.raises(ValueError, match="JSON compliant"):
         live.positions(at=AT, people=[{"x_m": float("nan")}])
+
+
+def test_quality_says_what_each_camera_gets_and_all_together():
+    cameras = {
+        "c1": {"tier": "low", "sent": 3, "skipped": 1},
+        "c2": {"tier": "high", "sent": 2, "skipped": 0},
+    }
+    said = json.loads(live.quality(at=AT, cameras=cameras, limited=True, delay_s=0.0204))
+    assert said == {
+        "type": "quality",
+        "at": "2026-05-04T12:00:00.123Z",
+        "tiers": {"c1": "low", "c2": "high"},
+        "sent": 5,
+        "skipped": 1,
+        "cameras": cameras,
+        "limited": True,
+        "delay_ms": 20,
+    }
+
+
+def test_positions_begin_as_they_are_told_apart():
+    assert live.positions(at=AT, people=[]).startswith(live.POSITIONS_START)

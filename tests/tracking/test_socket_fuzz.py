@@ -28,6 +28,7 @@ from tracking import connections, live
 EXAMPLES = int(os.environ.get("SPOTON_SOCKET_EXAMPLES", "20"))
 FUZZ = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 CODES = {4400, 4429}
+TOLD = {"hello", "status", "quality", "clock", "person", "error", "event", "positions"}
 ADDRESSES = {"live": "/ws/environments/plaza/live/", "system": "/ws/system/"}
 
 LEAVES = (
@@ -44,7 +45,7 @@ VALUES = st.recursive(
     max_leaves=12,
 )
 # messages as they are described, and such with one value or more exchanged
-FIELDS = ["type", "cameras", "quality", "max_width", "person", "camera", "seq"]
+FIELDS = ["type", "cameras", "quality", "max_width", "person", "camera", "seq", "frames", "sent", "hidden"]
 KNOWN = st.sampled_from(
     [
         {"type": "subscribe", "cameras": ["c1"], "quality": "auto"},
@@ -52,6 +53,9 @@ KNOWN = st.sampled_from(
         {"type": "follow", "person": 7},
         {"type": "follow", "person": None},
         {"type": "ack", "camera": "c1", "seq": 0},
+        {"type": "ack", "frames": {"c1": 0, "c2": 7}},
+        {"type": "clock", "sent": 12.5},
+        {"type": "hidden", "hidden": True},
     ]
 )
 NEARLY = st.builds(
@@ -84,6 +88,9 @@ ALLOWED = (
     | CAMERAS.map(lambda cameras: {"type": "unsubscribe", "cameras": cameras})
     | (st.none() | NUMBERS).map(lambda person: {"type": "follow", "person": person})
     | st.builds(lambda camera, seq: {"type": "ack", "camera": camera, "seq": seq}, NAMES, NUMBERS)
+    | st.dictionaries(NAMES, NUMBERS, max_size=64).map(lambda frames: {"type": "ack", "frames": frames})
+    | NUMBERS.map(lambda sent: {"type": "clock", "sent": sent})
+    | st.booleans().map(lambda hidden: {"type": "hidden", "hidden": hidden})
 )
 MESSAGES = TEXTS.map(lambda text: {"text": text}) | st.binary(max_size=64).map(lambda data: {"bytes": data})
 WELL_FORMED = ALLOWED.map(lambda message: {"text": json.dumps(message)})
@@ -143,7 +150,7 @@ async def drain(socket, *, until: str) -> dict[str, Any]:
         if output["type"] == "websocket.close":
             return dict(output)
         message = json.loads(output["text"])
-        assert message["type"] in ("hello", "status", "quality", "person", "error", "event", "positions")
+        assert message["type"] in TOLD
         if message["type"] == until:
             return dict(message)
 

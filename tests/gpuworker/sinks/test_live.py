@@ -40,8 +40,8 @@ class Viewer:
 
     def texts(self, kind: str) -> list[dict]:
         self.poll()
-        texts = [json.loads(m["text"]) for _, m in self.messages if m["type"] == "live.text"]
-        return [text for text in texts if text["type"] == kind]
+        texts = [json.loads(text) for _, m in self.messages for text in m.get("texts", [m.get("text", "{}")])]
+        return [text for text in texts if text.get("type") == kind]
 
     def frames(self, camera: str, tier: str) -> list[tuple[dict, bytes]]:
         self.poll()
@@ -137,10 +137,11 @@ def test_events_are_sent_with_the_id_that_the_database_has(viewer, make_sink):
 
 
 def test_frames_are_encoded_only_while_somebody_watches(viewer, make_sink, monkeypatch):
-    encoded: list[int] = []
+    encoded: list[str] = []
 
     def encode(frame, tier):
-        encoded.append(frame.seq)
+        if tier.name != "medium":  # which now and then is kept, whoever watches
+            encoded.append(tier.name)
         return b"jpeg"
 
     monkeypatch.setattr("gpuworker.sinks.publisher.encode", encode)
@@ -273,6 +274,83 @@ def test_status_tells_how_far_off_a_camera_is_once_that_is_known(viewer, make_si
     sink.show_camera("c1", "online", "")
     wait_for(lambda: viewer.texts("status") and viewer.texts("status")[-1]["cameras"][0]["state"] == "online")
     assert viewer.texts("status")[-1]["cameras"][0]["shift"] == told
+
+
+@pytest.mark.parametrize("state", ["offline", "failed"])
+def test_last_picture_of_a_camera_is_kept_when_it_goes(viewer, make_sink, state):
+    sink = make_sink()
+    key = live.still_key(ENVIRONMENT, "c1")
+
+    def kept_seq():
+        raw = viewer.redis.get(key)
+        return None if raw is None else live.unpack_frame(raw)[0]["seq"]
+
+    sink.put(result(0), [frame(seq=0), frame("c2", seq=5)])
+    wait_for(lambda: kept_seq() == 0)
+    for seq in (1, 2, 3):
+        sink.put(result(seq), [frame(seq=seq)])
+        wait_for(lambda: len(viewer.texts("positions")) > seq)
+    assert kept_seq() == 1  # one now and then; the pace forgives the second
+    sink.show_camera("c1", state, "unplugged")
+    wait_for(lambda: kept_seq() == 3)
+    header, picture = live.unpack_frame(viewer.redis.get(key))
+    assert (header["still"], header["tier"], header["camera"]) == (True, "medium", "c1")
+    assert cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR) is not None
+    assert 0 < viewer.redis.ttl(key) <= live.STILL_TTL_S
+
+
+def test_last_pictures_are_kept_at_the_end(viewer, make_sink):
+    sink = make_sink()
+    for seq in (1, 2):
+        sink.put(result(seq), [frame(seq=seq)])
+        wait_for(lambda: len(viewer.texts("positions")) >= seq)
+    sink.close()
+    header, _ = live.unpack_frame(viewer.redis.get(live.still_key(ENVIRONMENT, "c1")))
+    assert header["seq"] == 2
+
+
+def test_what_a_tick_tells_is_one_message(viewer, make_sink):
+    sink = make_sink()
+    events = [Event(kind="person_entered", at=at(1), person=n) for n in (1, 2)]
+    sink.put(result(1, {7: 3}, events=events), [])
+    wait_for(lambda: len(viewer.texts("event")) == 2)
+    batches = [m["texts"] for _, m in viewer.messages if m["type"] == "live.texts"]
+    kinds = [[json.loads(text)["type"] for text in batch] for batch in batches]
+    assert kinds == [["positions", "event", "event"]]
+
+
+def test_overload_is_told_and_pictures_become_cheaper(viewer, make_sink):
+    sink = make_sink()
+    shown = frame(width=1280, height=720, seq=1)
+    _, fine = watched_frame(viewer, sink, "high", shown, sighting())
+    sink.show_overload(step=4, steps=4, name="live quality", quality="low")
+    wait_for(lambda: viewer.texts("status")[-1]["overload"] is not None)
+    assert viewer.texts("status")[-1]["overload"] == {"step": 4, "steps": 4, "name": "live quality"}
+    before = len(viewer.frames("c1", "high"))
+
+    def attempt():
+        sink.put(result(0), [shown])
+        return len(viewer.frames("c1", "high")) > before
+
+    wait_for(attempt)
+    header, coarse = viewer.frames("c1", "high")[-1]
+    assert header["tier"] == "high"
+    widths = [
+        cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR).shape[1] for jpeg in (fine, coarse)
+    ]
+    assert widths == [1280, 384]
+
+
+def test_status_tells_how_many_frames_newer_ones_overtook():
+    board = StatusBoard(session={}, cameras=["c1"], span_s=60.0)
+    dropped = {"c1": 0}
+    board.watch_dropped(lambda: dict(dropped))
+    assert json.loads(board.message(at=at(0)))["cameras"][0]["dropped_fps"] == 0.0
+    began = time.monotonic()
+    dropped["c1"] = 500
+    wait_for(lambda: time.monotonic() - began > 0.1)
+    told = json.loads(board.message(at=at(0)))["cameras"][0]["dropped_fps"]
+    assert 0 < told <= 500 / 0.1
 
 
 def test_who_is_where_now_is_kept_for_a_few_seconds(viewer, make_sink):

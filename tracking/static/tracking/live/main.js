@@ -146,7 +146,7 @@ function makeTile(camera) {
   tile.addEventListener("pointed", ({ detail }) => floor.pointAtCamera(camera.id, detail));
   tile.addEventListener("frame", ({ detail: { bitmap, header } }) => crops.take(bitmap, header));
   tile.addEventListener("shown", ({ detail: header }) => {
-    connection.send({ type: "ack", camera: camera.id, seq: header.seq });
+    connection.ack(camera.id, header.seq);
     vitals.shown(header);
     if (grid.large === camera.id) strip.show(header);
   });

@@ -5,6 +5,8 @@ anew. Whoever sends one message to many may write bytes that are ready (see ``tr
 of them the network has not taken yet.
 """
 
+import logging
+import resource
 import socket
 from typing import Any
 
@@ -14,6 +16,8 @@ from daphne.server import Server
 from daphne.ws_protocol import WebSocketProtocol
 
 from tracking.outlets import LINE
+
+logger = logging.getLogger(__name__)
 
 # what the kernel may hold that it has not sent: without a bound it holds megabytes, and nobody learns that a line is slow
 UNSENT_BYTES = 32_768
@@ -25,6 +29,7 @@ class DaphneLine:
     def __init__(self, protocol: WebSocketProtocol) -> None:
         self._protocol = protocol
         self._transport = protocol.transport
+        protocol.failByDrop = False  # who sends too much, or no WebSocket at all, is told so by a close code
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):
             handle = self._transport.getHandle()
             if handle.family in (socket.AF_INET, socket.AF_INET6):
@@ -58,5 +63,15 @@ class CommandLine(CommandLineInterface):
     server_class = WebServer
 
 
+def files_allow() -> None:
+    """Allow this process as many open files, and so connections, as it may have; often it begins with 1024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    except (ValueError, OSError) as error:  # macOS refuses "unlimited"
+        logger.info("the limit of open files stays: %s", error)
+
+
 if __name__ == "__main__":
+    files_allow()
     CommandLine.entrypoint()

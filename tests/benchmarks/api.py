@@ -83,7 +83,17 @@ def _web(data: Path, logins: int) -> Iterator[tuple[int, psutil.Process, list[st
         _manage(environment, "migrate", "--verbosity", "0")
         _manage(environment, "create_demo", "--password", "a password that nobody uses")
         tokens = _manage(environment, "shell", "--verbosity", "0", "-c", OPEN_LOGINS.format(count=logins))
-        command = ["-m", "spoton.web", "-v", "0", "-b", "127.0.0.1", "-p", str(port), "spoton.asgi:application"]
+        command = [
+            "-m",
+            "spoton.web",
+            "-v",
+            "0",
+            "-b",
+            "127.0.0.1",
+            "-p",
+            str(port),
+            "spoton.asgi:application",
+        ]
         process = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environment)
         try:
             servers.wait_for(lambda: _is_up(port), timeout_s=READY_S)

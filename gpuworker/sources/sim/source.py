@@ -1,4 +1,4 @@
-"""A simulated camera as a source: ``sim://plaza/c1?people=10&seed=7&fps=10``."""
+"""A simulated camera as a source: ``sim://plaza/c1?people=10&seed=7&fps=10``; ``stamp=1`` draws each frame's number into it."""
 
 import math
 
@@ -9,9 +9,10 @@ from gpuworker.pipeline.values import Frame
 from gpuworker.sources.address import options_of, split_address
 from gpuworker.sources.pace import Pace
 from gpuworker.sources.sim.scene import FPS, plaza_cameras
+from gpuworker.sources.sim.stamp import stamp_draw
 from gpuworker.sources.sim.worlds import WorldKey, Worlds
 
-OPTIONS = {"people": 10.0, "seed": 7.0, "fps": FPS, "returning": 0.0}
+OPTIONS = {"people": 10.0, "seed": 7.0, "fps": FPS, "returning": 0.0, "stamp": 0.0}
 MOST_PEOPLE, MOST_FPS = 200, 60.0
 
 
@@ -28,6 +29,7 @@ class SimSource:
         camera, options = _parsed(url)
         self.live = pace.paced
         self._camera_id, self._pace, self._fps = camera_id, pace, options["fps"]
+        self._has_stamp = options["stamp"] > 0
         key = WorldKey(pace.started_at, int(options["people"]), int(options["seed"]), options["returning"])
         self._world = worlds.world(key)
         self._view = worlds.view(camera, key.seed)
@@ -41,7 +43,10 @@ class SimSource:
         if not self._pace.wait(elapsed_s):
             return None
         image = self._view.draw(self._world.truth_at(elapsed_s), self._next)
-        frame = Frame(self._camera_id, self._next - self._first, self._pace.at(elapsed_s), image)
+        seq = self._next - self._first
+        if self._has_stamp:
+            stamp_draw(image, seq)
+        frame = Frame(self._camera_id, seq, self._pace.at(elapsed_s), image)
         self._next += 1
         return frame
 

@@ -169,6 +169,10 @@ def test_frames_are_encoded_only_while_somebody_watches(viewer, make_sink, monke
     assert len(encoded) == before
 
 
+def await_ticks(viewer, count: int) -> None:
+    wait_for(lambda: len(viewer.texts("positions")) >= count)
+
+
 def count_polls(viewer) -> int:
     stats = viewer.redis.info("commandstats")
     return int(stats.get("cmdstat_mget", {"calls": 0})["calls"])
@@ -289,7 +293,7 @@ def test_last_picture_of_a_camera_is_kept_when_it_goes(viewer, make_sink, state)
     wait_for(lambda: kept_seq() == 0)
     for seq in (1, 2, 3):
         sink.put(result(seq), [frame(seq=seq)])
-        wait_for(lambda: len(viewer.texts("positions")) > seq)
+        await_ticks(viewer, seq + 1)
     assert kept_seq() == 1  # one now and then; the pace forgives the second
     sink.show_camera("c1", state, "unplugged")
     wait_for(lambda: kept_seq() == 3)
@@ -303,7 +307,7 @@ def test_last_pictures_are_kept_at_the_end(viewer, make_sink):
     sink = make_sink()
     for seq in (1, 2):
         sink.put(result(seq), [frame(seq=seq)])
-        wait_for(lambda: len(viewer.texts("positions")) >= seq)
+        await_ticks(viewer, seq)
     sink.close()
     header, _ = live.unpack_frame(viewer.redis.get(live.still_key(ENVIRONMENT, "c1")))
     assert header["seq"] == 2

@@ -48,6 +48,12 @@ def environments_visible_to(*, user: User) -> QuerySet[Environment]:
     return Environment.objects.filter(Exists(granted))
 
 
+def granted_users(*, environment: Environment) -> set[int] | None:
+    """Give the ids of those to whom an environment is granted; None where it does not exist any more."""
+    found = set(Environment.objects.filter(pk=environment.pk).values_list("grants__user", flat=True))
+    return found - {None} if found else None
+
+
 def environments_with_camera_counts(*, environments: QuerySet[Environment]) -> QuerySet[Environment]:
     """Count along how many cameras are enabled, and how many of them are online."""
     enabled = Q(cameras__enabled=True)

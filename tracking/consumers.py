@@ -281,8 +281,14 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self._tell_quality()
 
     async def _check(self) -> None:
-        """Look up whether access holds, and how the session is doing; count this connection again."""
-        if not await self._is_admitted():
+        """Look up whether access holds, and how the session is doing; count this connection again.
+
+        To whom the place is granted is asked once for all its viewers, who they are of each.
+        """
+        user = await self.scope["whoami"]()
+        grants = await shared().read(selectors.live_grants, self.environment, max_age_s=self.tick_s)
+        if (refusal := _refusal(user, grants["granted"])) is not None:
+            await self._end(refusal)
             return
         await shared().connection_count(self.user, self.name)
         status = await shared().read(
@@ -337,6 +343,15 @@ def _admit(user: User | None, slug: str) -> tuple[Environment, User] | CloseCode
         return environment, user
     exists = Environment.objects.filter(slug=slug).exists()
     return CloseCode.FORBIDDEN if exists else CloseCode.NOT_FOUND
+
+
+def _refusal(user: User | None, granted: set[int] | None) -> CloseCode | None:
+    """Say why a user does not get a place, by whom it is granted to; None where they do."""
+    if user is None or not user.is_active:
+        return CloseCode.UNAUTHENTICATED
+    if granted is None:
+        return CloseCode.NOT_FOUND
+    return None if user.is_admin or user.pk in granted else CloseCode.FORBIDDEN
 
 
 def _lasting(layout: dict[str, Any]) -> dict[str, Any]:

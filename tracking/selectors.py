@@ -16,7 +16,7 @@ from django.urls import reverse
 from accounts.rest.redis_pool import redis_at
 from environments.geometry import CameraModel, Floats, GeometryError
 from environments.models import Camera, CameraState, Environment, FloorPlan
-from environments.selectors import camera_models
+from environments.selectors import camera_models, granted_users
 from tracking import live
 from tracking.choices import ActualState, DesiredState, EventKind
 from tracking.live import isoformat
@@ -65,6 +65,11 @@ def live_status(*, environment: Environment, now: datetime) -> dict[str, Any]:
             for camera in environment.cameras.filter(enabled=True)
         ],
     }
+
+
+def live_grants(*, environment: Environment) -> dict[str, Any]:
+    """Give to whom a place is granted, ``{"granted": ids of users}``; None for ids where it exists no more."""
+    return {"granted": granted_users(environment=environment)}
 
 
 def present_since(*, environment: Environment, now: datetime) -> list[dict[str, Any]]:

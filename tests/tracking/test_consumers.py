@@ -3,17 +3,19 @@
 import asyncio
 import json
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
 from redis.asyncio import Redis
 
-from accounts.models import AuditEntry
+from accounts.models import AuditEntry, Role
 from tests.factories import (
     EnvironmentFactory,
     PersonFactory,
     TrackingSessionFactory,
+    UserFactory,
 )
 from tests.tracking.sockets import (
     AT,
@@ -379,6 +381,22 @@ async def test_connection_ends_when_the_grant_is_taken_away(dial, place, fast):
     socket = await opened(dial, place)
     await place.user.grants.all().adelete()
     assert await hear_close(socket) == 4403
+
+
+@pytest.mark.parametrize("role", [Role.ADMIN, Role.VIEWER])
+async def test_connection_ends_with_the_place(dial, place, fast, role):
+    place.user.role = role
+    await place.user.asave()
+    socket = await opened(dial, place)
+    await place.environment.adelete()
+    assert await hear_close(socket) == 4404
+
+
+async def test_connection_of_an_admin_lasts_without_a_grant(dial, place, fast):
+    admin = await sync_to_async(UserFactory.create)(role=Role.ADMIN)
+    socket = await opened(dial, SimpleNamespace(user=admin))
+    for _ in range(3):
+        await hear_type(socket, "quality")
 
 
 async def test_session_that_changes_without_a_worker_is_told(dial, place, fast):

@@ -16,7 +16,7 @@ from accounts.models import AuditAction, User
 from accounts.services import audit_write
 from environments.models import Environment
 from environments.selectors import environments_visible_to
-from tracking import client_messages, live, selectors
+from tracking import client_messages, live, selectors, status_messages
 from tracking.connections import OUTAGES, shared
 from tracking.live import CloseCode, WireError
 from tracking.outgoing import Outgoing, pack_texts
@@ -97,7 +97,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self.cameras = {camera["id"] for camera in hello["cameras"]}
         await self._unwatch([camera for camera in self.viewer.watches if camera not in self.cameras])
         await self._tell(live.hello(at=timezone.now(), **hello))
-        await self._tell(live.status(at=timezone.now(), **self.status))
+        await self._tell(status_messages.status(at=timezone.now(), **self.status))
 
     async def _tell(self, text: str) -> None:
         """Send a text to this client alone, deflated where it is long and the client takes that."""
@@ -296,7 +296,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         )
         if status != self.status:
             self.status = status
-            await self.send(live.status(at=timezone.now(), **status))
+            await self.send(status_messages.status(at=timezone.now(), **status))
 
     async def _write_down(self, kind: str, object_id: str, name: str) -> None:
         """Write down, once a connection, who looks at what."""

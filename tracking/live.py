@@ -129,7 +129,7 @@ class WireError(ValueError):
 
 def pack_frame(header: Mapping[str, Any], jpeg: bytes) -> bytes:
     """Join a frame's header and picture."""
-    head = _dumps(header).encode()
+    head = dumps(header).encode()
     return _LENGTH.pack(len(head)) + head + jpeg
 
 
@@ -225,7 +225,7 @@ def hello(
     last, newest first and shaped as in :func:`event`. ``crossings`` counts who crossed each line since the place's
     day began (``{"zone", "direction", "count"}``).
     """
-    return _dumps(
+    return dumps(
         {
             "type": "hello",
             "at": isoformat(at),
@@ -245,7 +245,7 @@ def positions(*, at: datetime, people: Sequence[Mapping[str, Any]]) -> str:
     A person is ``{"person", "track", "x_m", "y_m", "vx_mps", "vy_mps", "std_m", "cov_m2", "cameras"}``; ``std_m`` is
     that of the worst direction, ``cov_m2`` the covariance of the position: xx, xy, yy.
     """
-    return _dumps({"type": "positions", "at": isoformat(at), "people": list(people)})
+    return dumps({"type": "positions", "at": isoformat(at), "people": list(people)})
 
 
 def event(
@@ -259,7 +259,7 @@ def event(
     payload: Mapping[str, Any],
 ) -> str:
     """Write something that happened."""
-    return _dumps(
+    return dumps(
         {
             "type": "event",
             "id": event_id,
@@ -280,7 +280,7 @@ def acknowledgement(*, at: datetime, by: str, note: str) -> dict[str, str]:
 
 def acknowledged(*, event_id: str, at: datetime, by: str, note: str) -> str:
     """Write that somebody has seen to an event of the feed."""
-    return _dumps({"type": "acknowledged", "event": event_id, **acknowledgement(at=at, by=by, note=note)})
+    return dumps({"type": "acknowledged", "event": event_id, **acknowledgement(at=at, by=by, note=note)})
 
 
 def alert(
@@ -304,7 +304,7 @@ def alert(
         event: what it was, ``{"event", "kind", "person", "zone", "camera"}``.
         acknowledged: as :func:`acknowledgement` gives it; None while nobody has.
     """
-    return _dumps(
+    return dumps(
         {
             "type": "alert",
             "id": alert_id,
@@ -318,93 +318,9 @@ def alert(
     )
 
 
-def status(
-    *,
-    at: datetime,
-    session: Mapping[str, Any] | None,
-    cameras: Sequence[Mapping[str, Any]],
-    stages: Mapping[str, Mapping[str, float]] | None = None,
-    storage: Mapping[str, Any] | None = None,
-    gpus: Sequence[Mapping[str, Any]] = (),
-    overload: Mapping[str, Any] | None = None,
-) -> str:
-    """Write how the session and its cameras are doing.
-
-    Args:
-        at: now.
-        session: ``{"id", "state", "message", "worker", "recordings"}``; where all its cameras are recordings, the
-            last is ``{"position_s", "speed"}``: seconds from their beginning, and how many pass in one.
-        cameras: each ``{"id", "state", "message", "fps", "dropped_fps", "age_ms", "age_p95_ms", "innovation",
-            "unexplained", "shift"}``; dropped are frames that newer ones overtook; ages are those of its frames at
-            publication over the last seconds, p50 and p95; innovation
-            is 1 where its boxes lie as far off as assumed, unexplained the share that belongs to nobody; shift is
-            how far its pictures lie beside its calibration, ``{"px": [right, down], "m": [x, y]}``, null while
-            that is not known.
-        stages: ``{"detect": {"p50_ms", "p95_ms"}, ...}`` over the last seconds.
-        storage: what waits for the database, ``{"backlog_rows", "memory_rows", "oldest_s", "spool_bytes",
-            "dropped_rows"}``: rows, those of them in memory because the disk took no more, the age of the oldest in
-            seconds (None where nothing waits), bytes on disk, and rows lost because there was no room.
-        gpus: the worker's, each ``{"name", "used_mb", "total_mb"}``.
-        overload: how far things are made cheaper to keep up, ``{"step", "steps", "name"}``; None where nobody says.
-    """
-    return _dumps(
-        {
-            "type": "status",
-            "at": isoformat(at),
-            "session": session,
-            "cameras": list(cameras),
-            "stages": dict(stages or {}),
-            "storage": None if storage is None else dict(storage),
-            "gpus": list(gpus),
-            "overload": None if overload is None else dict(overload),
-        }
-    )
-
-
-def system_status(
-    *,
-    at: datetime,
-    sessions: Sequence[Mapping[str, Any]],
-    cameras: Sequence[Mapping[str, Any]],
-    stages: Mapping[str, Mapping[str, Any]],
-    storage: Mapping[str, Any],
-    queues: Mapping[str, int],
-    gpus: Mapping[str, Any],
-) -> str:
-    """Write how everything is doing that somebody may oversee.
-
-    Args:
-        at: now.
-        sessions: each ``{"environment", "id", "state", "message", "worker"}``; a worker is shown with those it holds.
-        cameras: as in :func:`status`, each with its ``environment``; figures are None while no worker tells them.
-        stages, storage: as in :func:`status`, by environment; of those alone whose worker tells them.
-        queues: tasks that wait, by the queue's name.
-        gpus: as in :func:`status`, by worker.
-    """
-    workers: dict[str, list[int]] = {}
-    for session in sessions:
-        if session["worker"]:
-            workers.setdefault(session["worker"], []).append(session["id"])
-    return _dumps(
-        {
-            "type": "status",
-            "at": isoformat(at),
-            "workers": [
-                {"name": name, "sessions": held, "gpus": gpus.get(name, [])}
-                for name, held in sorted(workers.items())
-            ],
-            "sessions": list(sessions),
-            "cameras": list(cameras),
-            "stages": dict(stages),
-            "storage": dict(storage),
-            "queues": dict(queues),
-        }
-    )
-
-
 def now(*, at: datetime, people: Sequence[Mapping[str, Any]], cameras_up: int) -> str:
     """Write who is where now; people as in :func:`positions`."""
-    return _dumps({"at": isoformat(at), "people": list(people), "cameras_up": cameras_up})
+    return dumps({"at": isoformat(at), "people": list(people), "cameras_up": cameras_up})
 
 
 def quality(
@@ -422,7 +338,7 @@ def quality(
         limited: whether a tier is lower than its picture could use, because line or screen do not keep up.
         delay_s: middle time from sending a frame to its ack, of late.
     """
-    return _dumps(
+    return dumps(
         {
             "type": "quality",
             "at": isoformat(at),
@@ -438,7 +354,7 @@ def quality(
 
 def clock(*, sent: float, at: datetime) -> str:
     """Write the server's time for a client that asked at ``sent`` of its own."""
-    return _dumps({"type": "clock", "sent": sent, "at": isoformat(at)})
+    return dumps({"type": "clock", "sent": sent, "at": isoformat(at)})
 
 
 def person(*, number: int, card: Mapping[str, Any] | None) -> str:
@@ -446,18 +362,19 @@ def person(*, number: int, card: Mapping[str, Any] | None) -> str:
 
     A card is ``{"first_seen_at", "last_seen_at", "since", "visits", "zone"}``.
     """
-    return _dumps({"type": "person", "person": number, "card": card})
+    return dumps({"type": "person", "person": number, "card": card})
 
 
 def steered(*, at: datetime, by: str, action: str) -> str:
     """Write who has just done what to the session: ``start``, ``stop``, ``pause``, ``resume``, ``seek``, ``speed``."""
-    return _dumps({"type": "steered", "at": isoformat(at), "by": by, "action": action})
+    return dumps({"type": "steered", "at": isoformat(at), "by": by, "action": action})
 
 
 def error(*, code: str, message: str) -> str:
     """Write what was wrong with a client's message that does not end the connection."""
-    return _dumps({"type": "error", "code": code, "message": message})
+    return dumps({"type": "error", "code": code, "message": message})
 
 
-def _dumps(value: object) -> str:
+def dumps(value: object) -> str:
+    """Write JSON without spaces, and nothing that is not JSON, such as NaN."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False)

@@ -25,7 +25,9 @@ from tracking.positions import redis_answers
 
 PRESENT = timedelta(seconds=15)  # the worker writes in batches: a track this fresh may go on
 QUEUES = ("celery", "models", "notifications")  # of tasks, as Celery names their lists in Redis
-NO_FIGURES = dict.fromkeys(("fps", "age_ms", "age_p95_ms", "innovation", "unexplained", "shift"))
+NO_FIGURES = dict.fromkeys(
+    ("fps", "dropped_fps", "age_ms", "age_p95_ms", "innovation", "unexplained", "shift")
+)
 HORIZON_M = 40.0  # fields of view are drawn no further than this
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from environments.selectors import environments_visible_to
-from tracking import live, selectors
+from tracking import live, selectors, status_messages
 from tracking.connections import OUTAGES, shared
 from tracking.live import CloseCode
 
@@ -69,7 +69,7 @@ class SystemConsumer(AsyncWebsocketConsumer):
             states = [report["sessions"], [(c["id"], c["state"], c["message"]) for c in report["cameras"]]]
             silent += 1
             if states != known or silent >= self.ticks_at_most:
-                await self.send(live.system_status(at=timezone.now(), **report))
+                await self.send(status_messages.system_status(at=timezone.now(), **report))
                 known, silent = states, 0
             await asyncio.sleep(self.tick_s)
             ticks += 1

@@ -14,7 +14,7 @@ from gpuworker.pipeline.values import CameraHealth, CameraShift, Frame, StepResu
 from gpuworker.sinks.backlog import Waiting
 from gpuworker.sinks.gpu_memory import gpu_memory
 from gpuworker.sinks.meters import Stages, Window, named
-from tracking import live
+from tracking import status_messages
 
 METER_SPAN_S = 5.0
 SHARES = (50, 95, 99)
@@ -135,7 +135,7 @@ class StatusBoard:
                 for stage, row in self._stages.percentiles(now_s, SHARES).items()
             }
             session = {**self._session, "recordings": None if self._place is None else self._place()}
-            return live.status(
+            return status_messages.status(
                 at=at,
                 session=session,
                 cameras=cameras,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracking import client_messages, live
+from tracking import client_messages, live, status_messages
 from tracking.client_messages import Ack, Clock, Follow, Hidden, Subscribe, Unsubscribe
 from tracking.live import WireError
 
@@ -192,7 +192,7 @@ def test_server_messages_say_their_type():
         live.event(
             event_id="e1", at=AT, kind="person_left", person=1, zone=None, camera=None, payload={"a": 1}
         ),
-        live.status(at=AT, session=None, cameras=[]),
+        status_messages.status(at=AT, session=None, cameras=[]),
         live.quality(
             at=AT, cameras={"c1": {"tier": "low", "sent": 3, "skipped": 1}}, limited=True, delay_s=0.02
         ),

@@ -22,7 +22,7 @@ from tests.factories import (
 )
 from tests.roles import roles_ensure
 from tests.tracking.sockets import WAIT_S, hear, hear_close, hear_type
-from tracking import connections, live, selectors
+from tracking import connections, live, selectors, status_messages
 from tracking.services import LEASE
 from tracking.system_consumer import SystemConsumer
 
@@ -97,7 +97,7 @@ async def tell(redis, place, *, at=None) -> None:
     """Say what a worker would of a place."""
     camera = {"id": "c1", "state": "online", "message": "", "fps": 9.8, "age_ms": 40, "age_p95_ms": 70}
     camera |= {"innovation": 1.0, "unexplained": 0.0, "shift": None}
-    text = live.status(
+    text = status_messages.status(
         at=timezone.now(), session=None, cameras=[camera], stages=STAGES, storage=STORAGE, gpus=GPUS
     )
     await redis.set(live.status_key(place.pk), text)
@@ -126,7 +126,7 @@ async def test_admin_is_told_of_everything(dial, redis, plaza):
     )
     assert set(seen) == set(unseen)
     assert (said["stages"], said["storage"]) == ({"plaza": STAGES}, {"plaza": STORAGE})
-    assert said["queues"] == {"celery": 2, "models": 0}
+    assert said["queues"] == {"celery": 2, "models": 0, "notifications": 0}
 
 
 async def test_operator_is_told_of_their_places(dial, redis, plaza):

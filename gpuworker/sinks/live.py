@@ -56,12 +56,14 @@ class LiveSink:
         cameras: Sequence[str],
         board: StatusBoard,
         clock: Callable[[], datetime] = utc_now,
+        make_publisher: Callable[..., Publisher] = Publisher,
     ) -> None:
         """Start the thread; ``board`` says what status messages tell."""
         self._environment_id = environment_id
         self._camera_keys = tuple(cameras)
         self._board = board
         self._clock = clock
+        self._make_publisher = make_publisher
         self._lock = threading.Lock()
         self._inbox = _Inbox()
         self._last: dict[str, tuple[Frame, Sighting | None]] = {}
@@ -147,7 +149,7 @@ class LiveSink:
         redis = redis_asyncio.Redis.from_url(
             settings.REDIS_URL, socket_timeout=SEND_TIMEOUT_S, socket_connect_timeout=SEND_TIMEOUT_S
         )
-        publisher = Publisher(
+        publisher = self._make_publisher(
             get_channel_layer(),
             redis,
             environment_id=self._environment_id,

@@ -11,6 +11,7 @@ CROWDED_S = 0.12  # of waiting on the way: it carries less
 LATE_S = 0.4  # an answer that takes this long is late, whatever waits
 DISTANT_S = 0.2  # but where the way alone takes this long
 CUT = 0.6
+CAUTION = 0.05  # of what arrived promptly is added to a bound that was too much before
 WAY_MEMORY_S = 30.0  # the shortest time to an answer is remembered for once to twice this
 
 
@@ -36,6 +37,7 @@ class ByteWindow:
     def __init__(self, *, now: float) -> None:
         self.bound = float(FIRST_BYTES)
         self.in_flight = 0
+        self._too_much = float("inf")
         self._was_short = self._must_measure = False
         self._cut_at = self._alone_at = now
         self._shortest: deque[tuple[float, float]] = deque([(now, float("inf"))], maxlen=2)
@@ -43,6 +45,7 @@ class ByteWindow:
     def restart(self, *, now: float) -> None:
         """Begin with little: what is sent from now on is smaller, and how long its way is has to be seen anew."""
         self.bound = float(LEAST_BYTES)
+        self._too_much = float("inf")
         self._must_measure = True
         self._shortest.clear()
         self._shortest.append((now, float("inf")))
@@ -80,10 +83,11 @@ class ByteWindow:
         waited_s = took_s - way_s
         if waited_s > CROWDED_S or (took_s > LATE_S and way_s < DISTANT_S):
             if sent.at >= self._cut_at:  # once for all that was on its way
-                self.bound = max(float(LEAST_BYTES), self.bound * CUT)
+                self.bound = self._too_much = max(float(LEAST_BYTES), self.bound * CUT)
                 self._cut_at = now
         elif self._was_short and waited_s < PROMPT_S:
-            self.bound = min(float(MOST_BYTES), self.bound + sent.size)
+            share = 1.0 if self.bound < self._too_much else CAUTION
+            self.bound = min(float(MOST_BYTES), self.bound + share * sent.size)
             self._was_short = False
         return waited_s
 

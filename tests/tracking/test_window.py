@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracking.window import CUT, FIRST_BYTES, LEAST_BYTES, MOST_BYTES, WAY_MEMORY_S, ByteWindow
+from tracking.window import CAUTION, CUT, FIRST_BYTES, LEAST_BYTES, MOST_BYTES, WAY_MEMORY_S, ByteWindow
 
 
 def test_one_message_may_always_be_on_its_way():
@@ -40,6 +40,19 @@ def test_bound_shrinks_once_for_all_that_was_on_its_way():
     window.acknowledge(third, now=0.5)
     assert window.bound == FIRST_BYTES * CUT
     assert window.in_flight == 0
+
+
+def test_bound_that_was_too_much_grows_with_caution():
+    window = ByteWindow(now=0.0)
+    first, late = window.send(1000, now=0.0), window.send(1000, now=0.0)
+    window.acknowledge(first, now=0.01)
+    window.acknowledge(late, now=0.31)
+    window.send(1000, now=1.0)
+    assert not window.has_room(MOST_BYTES, now=1.0)
+    window.acknowledge(window.send(1000, now=1.0), now=1.01)
+    assert window.bound == FIRST_BYTES * CUT + CAUTION * 1000
+    window.restart(now=2.0)
+    assert window.bound == LEAST_BYTES
 
 
 def test_only_what_went_alone_tells_how_long_the_way_is():

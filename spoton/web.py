@@ -44,7 +44,7 @@ class DaphneLine:
     def waiting_bytes(self) -> int:
         """Give what the kernel has not taken yet."""
         transport = self._transport
-        return len(transport.dataBuffer) - transport.offset + transport._tempDataLen
+        return int(len(transport.dataBuffer) - transport.offset + transport._tempDataLen)
 
 
 class WebServer(Server):

@@ -75,6 +75,18 @@ class Client:
 
         servers.wait_for(holds, timeout_s=bound_s)
 
+    def until_closed(self) -> None:
+        """Listen until the server closes."""
+        self.until(lambda: self.socket.code is not None)
+
+    def until_told(self, **expected: Any) -> None:
+        """Listen until a text says something."""
+        self.until(lambda: any(expected.items() <= text.items() for text in self.texts))
+
+    def until_count(self, count: int) -> None:
+        """Listen until more frames than so many came."""
+        self.until(lambda: self.count() > count)
+
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Stack]:
@@ -140,7 +152,7 @@ def test_number_in_the_picture_is_that_of_its_header(dial, quality):
         for header, picture, _ in client.frames[camera]:
             image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
             assert image is not None
-            assert stamp_read(image) == header["seq"]
+            assert stamp_read(image.astype(np.uint8)) == header["seq"]
             tiers.add(header["tier"])
     assert (quality if quality != "auto" else "medium") in tiers
     assert client.socket.code is None
@@ -161,7 +173,7 @@ def test_number_in_the_picture_is_that_of_its_header(dial, quality):
 def test_who_speaks_nonsense_is_closed_and_nobody_else(dial, opcode, payload, code):
     witness, culprit = watching(dial), dial(quality=None)
     culprit.socket.send(opcode, payload)
-    culprit.until(lambda: culprit.socket.code is not None)
+    culprit.until_closed()
     assert culprit.socket.code == code
     _goes_on(witness)
 
@@ -170,7 +182,7 @@ def test_who_floods_is_closed_and_nobody_else(dial):
     witness, culprit = watching(dial), dial(quality=None)
     for number in range(500):
         culprit.socket.send(TEXT, b'{"type":"follow","person":%d}' % number)
-    culprit.until(lambda: culprit.socket.code is not None)
+    culprit.until_closed()
     assert culprit.socket.code == 4429
     _goes_on(witness)
 
@@ -191,7 +203,7 @@ def test_without_a_grant_nothing_comes(dial, place):
     stranger = cookie_of_login(place.url, name="stranger", password=place.password)
     for who, slug, code in [(stranger, "plaza", 4403), (stranger, "nowhere", 4404), ("", "plaza", 4401)]:
         client = dial(cookie=who, slug=slug)
-        client.until(lambda client=client: client.socket.code is not None)
+        client.until_closed()
         assert (client.socket.code, dict(client.frames), client.texts) == (code, {}, [])
     _goes_on(witness)
 
@@ -203,7 +215,7 @@ def test_many_strangers_at_once_disturb_nobody(dial, place):
         strangers.append(RawSocket(place.port, "/ws/environments/plaza/live/"))
         witness.listen()
     for stranger in strangers:
-        servers.wait_for(lambda one=stranger: list(one.read()) or one.code is not None, timeout_s=BOUND_S)
+        Client(stranger).until_closed()
         witness.listen()
     assert {stranger.code for stranger in strangers} == {4401}
     for stranger in strangers:
@@ -223,14 +235,14 @@ def test_client_who_never_reads_costs_no_memory_and_no_other_a_frame(dial, place
     serialize = registry.get_serializer("msgpack").serialize
     wire = serialize(live.layer_text(text))
     with Redis.from_url(place.environment["REDIS_URL"]) as redis:
-        group = next(name for name in redis.pubsub_channels() if name.endswith(b".state"))
+        group = next(name for name in redis.pubsub_channels() if str(name).endswith(".state'"))
         before = web.memory_info().rss
         for turn in range(50):
             for _ in range(50):
                 redis.publish(group, wire)
             mark = live.error(code=f"turn {turn}", message="")  # which nobody is spared
             redis.publish(group, serialize(live.layer_text(mark)))
-            witness.until(lambda turn=turn: any(told.get("code") == f"turn {turn}" for told in witness.texts))
+            witness.until_told(code=f"turn {turn}")
     assert 50 * 50 * len(text) > 60e6
     assert web.memory_info().rss - before < 15e6
     _goes_on(witness)
@@ -261,7 +273,7 @@ def test_worker_killed_leaves_stills_and_the_next_one_goes_on(dial, place):
     newcomer.until(lambda: _session_state(newcomer) == "waiting")
     place.start_worker()
     for client, before in ((witness, seen), (newcomer, 0)):
-        client.until(lambda client=client, before=before: client.count() > before + 8)
+        client.until_count(before + 8)
         assert client.socket.code is None
 
 
@@ -281,14 +293,14 @@ def test_redis_killed_says_try_again_and_comes_back(dial, place):
             client.until(lambda: client.socket.code is not None or client.count() > 0, bound_s=20.0)
         except TimeoutError:
             return False
-        return client.count() > 0
+        return bool(client.count())
 
     servers.wait_for(is_live, timeout_s=BOUND_S)
 
 
 def _session_state(client: Client) -> str | None:
     told = [text for text in client.texts if text["type"] == "status"]
-    return None if not told or told[-1]["session"] is None else told[-1]["session"]["state"]
+    return None if not told or told[-1]["session"] is None else str(told[-1]["session"]["state"])
 
 
 def _goes_on(witness: Client) -> None:

@@ -132,7 +132,7 @@ def test_processes_wait_for_their_own_redis():
     assert "--unixsocket '/tmp/a b/redis.sock'" in commands["redis"]
     assert commands["web"].startswith("until [ -S '/tmp/a b/redis.sock' ]; do sleep 0.05; done; exec ")
     assert commands["web"].endswith(
-        "daphne --verbosity 0 --bind 127.0.0.1 --port 8123 spoton.asgi:application"
+        "spoton.web --verbosity 0 --bind 127.0.0.1 --port 8123 spoton.asgi:application"
     )
 
 

@@ -56,7 +56,7 @@ async def say(socket, **message):
     await socket.send_to(text_data=json.dumps(message))
 
 
-def frame(camera="c1", seq=0, tier="medium"):
+def frame(camera: str = "c1", seq: int = 0, tier: str = "medium") -> bytes:
     header = live.frame_header(
         camera=camera,
         seq=seq,

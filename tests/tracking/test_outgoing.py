@@ -70,7 +70,8 @@ def test_parcel_of_a_frame_holds_its_very_bytes():
     assert isinstance(parcel, FrameParcel)
     assert parcel.key == live.FrameKey("c2", 9, "low")
     assert parcel.message.payload is data
-    assert parcel.message.wire == struct.pack(">BBH", 0x82, 126, len(data)) + data
+    header = struct.pack(">BBH", 0x82, 126, len(data))
+    assert parcel.message.wire == b"".join([header, data])
     assert parcel.message.wire is parcel.message.wire
 
 

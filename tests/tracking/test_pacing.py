@@ -55,7 +55,7 @@ def watch(pacer, *, start_s, seconds, ack_after_s, fps=10, best="high"):
 
 
 def test_viewer_who_never_acks_gets_a_low_fixed_allowance():
-    pacer = Pacer(now=0.0)
+    pacer: Pacer[None] = Pacer(now=0.0)
     sent = [one for k in range(100) for one in offer(pacer, "c1", k, now=k / 10)]
 
     assert len(sent) == FIRST_WINDOW_FRAMES * 10 / FORGET_S  # seconds over the time to forget
@@ -63,14 +63,14 @@ def test_viewer_who_never_acks_gets_a_low_fixed_allowance():
 
 
 def test_viewer_who_acks_gets_every_frame():
-    pacer = Pacer(now=0.0)
+    pacer: Pacer[None] = Pacer(now=0.0)
     watch(pacer, start_s=0.0, seconds=5, ack_after_s=0.03)
 
     assert counts(pacer) == (50, 0)
 
 
 def test_frames_beyond_the_window_wait_for_an_ack_and_the_newest_wins():
-    pacer = Pacer(now=0.0)
+    pacer: Pacer[None] = Pacer(now=0.0)
     offer(pacer, "c1", 0, now=0.0)
     pacer.ack("c1", 0, now=0.01)
 
@@ -82,7 +82,7 @@ def test_frames_beyond_the_window_wait_for_an_ack_and_the_newest_wins():
 
 
 def test_ack_covers_all_frames_before_it():
-    pacer = Pacer(now=0.0)
+    pacer: Pacer[None] = Pacer(now=0.0)
     offer(pacer, "c1", 0, now=0.0)
     pacer.ack("c1", 0, now=0.01)
     for seq in range(1, WINDOW_FRAMES + 1):
@@ -92,7 +92,7 @@ def test_ack_covers_all_frames_before_it():
 
 
 def test_frame_that_waited_too_long_is_left_out():
-    pacer = Pacer(now=0.0)
+    pacer: Pacer[None] = Pacer(now=0.0)
     offer(pacer, "c1", 0, now=0.0, size=FIRST_BYTES)
     assert offer(pacer, "c2", 0, now=0.0) == []
     pacer.ack("c1", 0, now=HELD_S + 0.01)
@@ -101,7 +101,8 @@ def test_frame_that_waited_too_long_is_left_out():
 
 
 def test_room_goes_to_the_camera_that_had_nothing_for_longest():
-    pacer, served = Pacer(now=0.0), []
+    pacer: Pacer[None] = Pacer(now=0.0)
+    served: list[tuple[str, int]] = []
     for tick in range(12):
         for camera in ("c1", "c2", "c3"):
             served += offer(pacer, camera, tick, now=tick * 0.1, size=FIRST_BYTES)
@@ -113,7 +114,7 @@ def test_room_goes_to_the_camera_that_had_nothing_for_longest():
 
 
 def test_large_picture_is_not_passed_by_small_ones_for_ever():
-    pacer = Pacer(now=0.0)
+    pacer: Pacer[None] = Pacer(now=0.0)
     offer(pacer, "c1", 0, now=0.0)
     assert offer(pacer, "c2", 0, now=0.0, size=FIRST_BYTES) == []
     assert offer(pacer, "c1", 1, now=0.05) == []  # c2 comes first
@@ -122,7 +123,7 @@ def test_large_picture_is_not_passed_by_small_ones_for_ever():
 
 
 def test_stale_frame_stops_its_camera_and_no_other():
-    pacer = Pacer(now=0.0)
+    pacer: Pacer[None] = Pacer(now=0.0)
     offer(pacer, "c1", 0, now=0.0)
     pacer.ack("c1", 0, now=0.0)
     offer(pacer, "c1", 1, now=0.0)
@@ -132,14 +133,14 @@ def test_stale_frame_stops_its_camera_and_no_other():
 
 
 def test_lost_frames_of_one_camera_do_not_keep_room_from_others():
-    pacer = Pacer(now=0.0)
+    pacer: Pacer[None] = Pacer(now=0.0)
     offer(pacer, "c1", 0, now=0.0, size=FIRST_BYTES)
     assert offer(pacer, "c2", 0, now=FORGET_S - 0.01) == []
     assert offer(pacer, "c2", 1, now=FORGET_S) == [("c2", 1)]
 
 
 def test_camera_that_is_watched_no_more_takes_no_room():
-    pacer = Pacer(now=0.0)
+    pacer: Pacer[None] = Pacer(now=0.0)
     offer(pacer, "c1", 0, now=0.0, size=FIRST_BYTES)
     assert offer(pacer, "c2", 0, now=0.0) == []
     pacer.forget("c1")
@@ -148,7 +149,7 @@ def test_camera_that_is_watched_no_more_takes_no_room():
 
 
 def test_ack_of_a_frame_that_was_not_sent_is_unknown():
-    pacer = Pacer(now=0.0)
+    pacer: Pacer[None] = Pacer(now=0.0)
     offer(pacer, "c1", 5, now=0.0)
 
     assert not pacer.ack("c1", 4, now=0.1)
@@ -158,7 +159,7 @@ def test_ack_of_a_frame_that_was_not_sent_is_unknown():
 
 
 def test_source_that_counts_again_from_zero_is_sent():
-    pacer = Pacer(now=0.0)
+    pacer: Pacer[None] = Pacer(now=0.0)
     for seq in (100, 101, 0, 1):
         assert offer(pacer, "c1", seq, now=seq / 1000) == [("c1", seq)]
         assert pacer.ack("c1", seq, now=seq / 1000 + 0.01)
@@ -199,7 +200,7 @@ RATES = {"high": 10, "medium": 10, "low": 5}
 
 
 def test_viewer_on_a_slow_line_gets_a_lower_tier_and_nothing_old():
-    pacer = Pacer(now=0.0)
+    pacer: Pacer[None] = Pacer(now=0.0)
     pacer.tier = "high"
     seen = slow_line(pacer, bytes_per_s=125_000, sizes=SIZES, fps=RATES, seconds=60)
     assert next(at for at, _, tier in seen if tier != "high") < 3.0
@@ -211,7 +212,7 @@ def test_viewer_on_a_slow_line_gets_a_lower_tier_and_nothing_old():
 
 
 def test_viewer_on_a_fast_line_gets_everything_in_the_best_tier():
-    pacer = Pacer(now=0.0)
+    pacer: Pacer[None] = Pacer(now=0.0)
     seen = slow_line(pacer, bytes_per_s=10_000_000, sizes=SIZES, fps=RATES, seconds=30)
     assert pacer.tier == "high"
     assert len(seen) > 0.99 * 30 * 10 * 4
@@ -219,7 +220,7 @@ def test_viewer_on_a_fast_line_gets_everything_in_the_best_tier():
 
 
 def test_tier_falls_for_slow_acks_and_comes_back_when_they_are_prompt():
-    pacer = Pacer(now=0.0)
+    pacer: Pacer[None] = Pacer(now=0.0)
     assert pacer.tier == "medium"
     assert (
         watch(pacer, start_s=0.0, seconds=4, ack_after_s=lambda now: 0.45 if now > 1 else 0.02)[-1] == "low"
@@ -232,17 +233,17 @@ def test_tier_falls_for_slow_acks_and_comes_back_when_they_are_prompt():
 
 
 def test_tier_falls_when_nothing_is_acked():
-    pacer = Pacer(now=0.0)
+    pacer: Pacer[None] = Pacer(now=0.0)
     assert watch(pacer, start_s=0.0, seconds=3, ack_after_s=None)[-1] == "low"
 
 
 def test_tier_rises_no_further_than_the_pictures_need():
-    pacer = Pacer(now=0.0)
+    pacer: Pacer[None] = Pacer(now=0.0)
     assert set(watch(pacer, start_s=0.0, seconds=60, ack_after_s=0.02, best="medium")) == {"medium"}
 
 
 def test_one_bad_second_changes_nothing():
-    pacer = Pacer(now=0.0)
+    pacer: Pacer[None] = Pacer(now=0.0)
 
     def stalled_for_a_second(now):
         return max(0.02, 3.0 - now) if 2.0 <= now < 3.0 else 0.02
@@ -252,7 +253,7 @@ def test_one_bad_second_changes_nothing():
 
 
 def test_better_tier_that_fails_is_tried_less_often():
-    pacer = Pacer(now=0.0)
+    pacer: Pacer[None] = Pacer(now=0.0)
     now, waits = 0.0, []
     for _ in range(3):
         seconds = 0
@@ -267,7 +268,7 @@ def test_better_tier_that_fails_is_tried_less_often():
 
 
 def test_better_tier_that_lasts_resets_the_patience():
-    pacer = Pacer(now=0.0)
+    pacer: Pacer[None] = Pacer(now=0.0)
     pacer._patience_s = 64.0
     pacer._raised_at = 0.0
     watch(pacer, start_s=0.0, seconds=int(TRIAL_S) + 1, ack_after_s=0.02, best="medium")
@@ -275,7 +276,7 @@ def test_better_tier_that_lasts_resets_the_patience():
 
 
 def test_nothing_watched_changes_no_tier():
-    pacer = Pacer(now=0.0)
+    pacer: Pacer[None] = Pacer(now=0.0)
     assert [pacer.adapt(now=float(s), best="high") for s in range(60)] == [False] * 60
 
 
@@ -286,7 +287,8 @@ def test_nothing_watched_changes_no_tier():
     )
 )
 def test_in_flight_is_bounded_whatever_happens(steps):
-    pacer, now = Pacer(now=0.0), 0.0
+    pacer: Pacer[None] = Pacer(now=0.0)
+    now = 0.0
     for what, seq, wait_s in steps:
         now += wait_s
         if what == "offer":

@@ -131,6 +131,9 @@ async def test_asgi_outlet_sends_in_order_and_knows_what_waits():
 
 
 def test_line_outlet_writes_ready_made_bytes():
+    async def unused(message):
+        raise AssertionError(message)
+
     class Line:
         waiting_bytes = FULL_BYTES
         written = b""
@@ -139,7 +142,7 @@ def test_line_outlet_writes_ready_made_bytes():
             self.written += wire
 
     line = Line()
-    outlet = outlet_of({"extensions": {"spoton.line": line}}, None)
+    outlet = outlet_of({"extensions": {"spoton.line": line}}, unused)
     assert isinstance(outlet, LineOutlet)
     outlet.put(Outgoing("hi"))
     assert line.written == b"\x81\x02hi"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracking.window import CAUTION, CUT, FIRST_BYTES, LEAST_BYTES, MOST_BYTES, WAY_MEMORY_S, ByteWindow
+from tracking.window import CAUTION, CUT, FIRST_BYTES, LEAST_BYTES, MOST_BYTES, WAY_MEMORY_S, ByteWindow, Sent
 
 
 def test_one_message_may_always_be_on_its_way():
@@ -87,7 +87,9 @@ def test_distance_is_no_waiting():
 
 def line(window, *, bytes_per_s, size, seconds, way_s=0.005, tick_s=0.005):
     """Send all that there is room for over a line that stores without end; give the longest waits, second by second."""
-    now, free_at, flight, longest = 0.0, 0.0, deque(), []
+    now, free_at = 0.0, 0.0
+    flight: deque[tuple[float, Sent]] = deque()
+    longest: list[float] = []
     while now < seconds:
         while flight and flight[0][0] <= now:
             due, sent = flight.popleft()

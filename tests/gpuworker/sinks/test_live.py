@@ -255,7 +255,13 @@ def test_status_tells_states_at_once_and_figures(viewer, make_sink):
     sink.show_session(state="paused", message="")
     wait_for(lambda: viewer.texts("status")[-1]["session"]["state"] == "paused")
     status = viewer.texts("status")[-1]
-    assert status["session"] == {"id": 5, "state": "paused", "message": "", "worker": "w"}
+    assert status["session"] == {
+        "id": 5,
+        "state": "paused",
+        "message": "",
+        "worker": "w",
+        "recordings": None,
+    }
     camera = status["cameras"][0]
     assert (camera["id"], camera["state"], camera["message"], camera["age_ms"]) == (
         "c1",

@@ -22,7 +22,9 @@ from gpuworker.pipeline.zones import FloorEvents
 from gpuworker.sinks.live import LiveSink
 from gpuworker.sinks.status import StatusBoard
 from tests import factories
+from tests.factories import T0
 from tests.roles import roles_ensure
+from tracking.models import TrackPoint
 
 HALL = "hall"
 WIDTH_M, HEIGHT_M = 32.0, 18.0
@@ -99,6 +101,7 @@ def make(password: str) -> None:
         actual_state="running",
         lease_expires_at=timezone.now() + timedelta(days=1),
     )
+    remember(hall)
     factories.EnvironmentFactory.create(slug="empty", name="Empty place")
     for username, role in (
         ("anna", Role.OPERATOR),
@@ -112,6 +115,39 @@ def make(password: str) -> None:
         if username != "nobody":
             for place in Environment.objects.all():
                 factories.GrantFactory.create(environment=place, user=user)
+
+
+def remember(hall: Environment) -> None:
+    """Store two minutes of history from T0 on: three people walk, a metre a second, and the first enters the court."""
+    session = hall.sessions.get()
+    points = []
+    for number in (501, 502, 503):
+        person = factories.PersonFactory.create(environment=hall, number=number)
+        ends_at = T0 + timedelta(minutes=2)
+        track = factories.TrackFactory.create(
+            id=number, session=session, person=person, started_at=T0, ended_at=ends_at
+        )
+        for second in range(121):
+            x_m = 2.0 + second % 20
+            about = {
+                "time": T0 + timedelta(seconds=second),
+                "track": track,
+                "x_m": x_m,
+                "y_m": number - 495.0,
+            }
+            points.append(
+                factories.TrackPointFactory.build(environment=hall, vx_mps=1.0, cameras="c1", **about)
+            )
+        if number == 501:
+            factories.TrackEventFactory.create(
+                environment=hall,
+                time=T0 + timedelta(seconds=30),
+                kind="zone_enter",
+                person=person,
+                track=track,
+                zone=hall.zones.get(key="court"),
+            )
+    TrackPoint.objects.bulk_create(points)
 
 
 class Feed:

@@ -1,34 +1,32 @@
 /** The server's clock as seen from here, and figures of the last seconds. */
 
-const OBSERVATIONS = 24;
+const KEPT = 12;
 
 export class Clock {
-  #offsets = [];
+  #answers = []; // { offsetMs, rttMs }
 
   /**
-   * Note the server's time in a message that has just arrived.
-   *
-   * Of all offsets seen lately the smallest is the one that the network delayed least.
-   * @param {number} serverMs
+   * Take what a question for the server's time gave.
+   * @param {{offsetMs: number, rttMs: number}} answer by how much the server's clock is ahead; how long it took
    */
-  observe(serverMs) {
-    this.#offsets.push(Date.now() - serverMs);
-    if (this.#offsets.length > OBSERVATIONS) this.#offsets.shift();
+  take({ offsetMs, rttMs }) {
+    this.#answers.push({ offsetMs, rttMs });
+    if (this.#answers.length > KEPT) this.#answers.shift();
   }
 
-  /** Forget what was seen: another server may answer next time. */
+  /** Forget what was learned: another server may answer next time. */
   reset() {
-    this.#offsets = [];
+    this.#answers = [];
   }
 
-  /** How far this machine's clock is ahead of the server's, in ms; null while nothing is known. */
-  get offsetMs() {
-    return this.#offsets.length ? Math.min(...this.#offsets) : null;
+  /** The answer that took the shortest is the surest: it is off by half of that time at most. Null for none. */
+  get best() {
+    return this.#answers.reduce((best, answer) => (best === null || answer.rttMs < best.rttMs ? answer : best), null);
   }
 
   /** Give the server's time now, in ms. */
   now() {
-    return Date.now() - (this.offsetMs ?? 0);
+    return Date.now() + (this.best?.offsetMs ?? 0);
   }
 }
 

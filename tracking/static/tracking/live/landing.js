@@ -89,7 +89,7 @@ class Place {
       console.warn(`camera ${camera}: a picture that cannot be decoded`, error);
     }
     this.#decoding.delete(camera);
-    this.#connection.send({ type: "ack", camera, seq });
+    this.#connection.ack(camera, seq);
   }
 }
 

@@ -66,7 +66,6 @@ const address = new URLSearchParams(location.search); // what the page is asked 
 const takers = {
   hello(message) {
     clock.reset();
-    clock.observe(Date.parse(message.at));
     zones.setPlace(message);
     grid.setTiles(message.cameras.map((camera) => makeTile(camera)));
     $("cameras-empty").hidden = message.cameras.length > 0;
@@ -85,7 +84,6 @@ const takers = {
     if (selection.followed !== null) connection.send({ type: "follow", person: selection.followed });
   },
   status(message) {
-    clock.observe(Date.parse(message.at));
     notice.heard();
     notice.session = message.session;
     controls.show(message.session);
@@ -113,7 +111,6 @@ const takers = {
     if (message.person !== null && message.zone !== null) card.sawZone(message.person, zones.name(message.zone));
   },
   quality(message) {
-    clock.observe(Date.parse(message.at));
     vitals.setQuality(message);
     for (const [camera, tier] of Object.entries(message.tiers)) {
       const tile = grid.tiles.get(camera);
@@ -138,6 +135,7 @@ const takers = {
 };
 
 connection.addEventListener("message", ({ detail }) => takers[detail.type]?.(detail));
+connection.addEventListener("clock", ({ detail }) => clock.take(detail));
 connection.addEventListener("frame", ({ detail }) => grid.tiles.get(detail.header.camera)?.take(detail));
 
 function makeTile(camera) {
@@ -147,7 +145,7 @@ function makeTile(camera) {
   tile.addEventListener("frame", ({ detail: { bitmap, header } }) => crops.take(bitmap, header));
   tile.addEventListener("shown", ({ detail: header }) => {
     connection.ack(camera.id, header.seq);
-    vitals.shown(header);
+    if (!header.still) vitals.shown(header);
     if (grid.large === camera.id) strip.show(header);
   });
   return tile;
@@ -185,10 +183,20 @@ function subscribe() {
 let hiddenTimer;
 document.addEventListener("visibilitychange", () => {
   clearTimeout(hiddenTimer);
-  // a short look elsewhere costs nothing; a tab left behind gets no pictures
-  if (document.hidden) hiddenTimer = setTimeout(subscribe, HIDDEN_GRACE_MS);
-  else subscribe();
+  // a short look elsewhere costs nothing; a tab left behind gets no pictures and no positions
+  if (document.hidden) hiddenTimer = setTimeout(leave, HIDDEN_GRACE_MS);
+  else come();
 });
+
+function leave() {
+  subscribe();
+  connection.send({ type: "hidden", hidden: true });
+}
+
+function come() {
+  connection.send({ type: "hidden", hidden: false });
+  subscribe();
+}
 $("quality").addEventListener("change", subscribe);
 grid.addEventListener("change", subscribe);
 grid.addEventListener("large", () => {

@@ -5,8 +5,9 @@ import { make, set } from "./elements.js";
 import { icon } from "./icons.js";
 import { Picture } from "./picture.js";
 import { text } from "./strings.js";
+import { duration } from "./times.js";
 
-const LATE_S = 4;
+const LATE_S = 6;
 const TONES = { online: "good", connecting: "warn", ended: "warn", offline: "bad", failed: "bad", off: "" };
 
 export class Tile extends EventTarget {
@@ -18,7 +19,7 @@ export class Tile extends EventTarget {
   tier = null; // the quality that the server sends
   #pending = null;
   #isDecoding = false;
-  #drawnAt = 0;
+  #takenAt = null; // when what is shown was captured, by this page's clock
 
   /**
    * @param {{id: string, name: string, width: number, height: number, state: string}} camera
@@ -110,6 +111,10 @@ export class Tile extends EventTarget {
    * @param {{header: object, picture: Blob}} frame
    */
   async take(frame) {
+    if (this.#isOlder(frame.header)) {
+      this.dispatchEvent(new CustomEvent("shown", { detail: frame.header })); // nothing to do is done
+      return;
+    }
     if (this.#pending) this.dropped.add(1);
     this.#pending = frame;
     if (this.#isDecoding) return;
@@ -127,12 +132,21 @@ export class Tile extends EventTarget {
     this.#isDecoding = false;
   }
 
+  /** Say whether a picture that was kept for who comes anew is older than what is shown. */
+  #isOlder({ still, captured_at: at }) {
+    const shown = this.picture.header;
+    return Boolean(still) && shown !== null && Date.parse(at) <= Date.parse(shown.captured_at);
+  }
+
   #show(bitmap, header) {
+    const ageMs = Math.max(0, this.clock.now() - Date.parse(header.captured_at));
     this.dispatchEvent(new CustomEvent("frame", { detail: { bitmap, header } }));
     this.picture.take(bitmap, header);
-    this.#drawnAt = performance.now();
-    this.fps.add(1);
-    this.latency.add(this.clock.now() - Date.parse(header.captured_at));
+    this.#takenAt = performance.now() - ageMs;
+    if (!header.still) {
+      this.fps.add(1);
+      this.latency.add(ageMs);
+    }
     set(this.people, String(header.boxes.filter(({ person }) => person !== null).length));
     this.#markFollowed();
   }
@@ -145,14 +159,14 @@ export class Tile extends EventTarget {
 
   /** Show how old the picture is and what the camera says; called every second. */
   refresh() {
-    const ageS = (performance.now() - this.#drawnAt) / 1000;
-    const isWaiting = this.#drawnAt === 0;
+    const isWaiting = this.#takenAt === null;
+    const ageS = (performance.now() - this.#takenAt) / 1000;
     const isLate = !isWaiting && ageS > LATE_S;
     const isDown = this.state !== "online" && (isWaiting || isLate);
     let words = "";
     if (isDown) words = this.message || text(`state.${this.state}`);
     else if (isWaiting) words = text("waitingFrame");
-    if (isLate) words = [words, text("frameLate", { seconds: Math.round(ageS) })].filter(Boolean).join(" · ");
+    if (isLate) words = [words, text("frameLate", { time: duration(1000 * ageS) })].filter(Boolean).join(" · ");
     this.cover.hidden = !words || !this.isVisible;
     set(this.coverText, words);
     this.element.classList.toggle("is-late", isLate || (isDown && !isWaiting));

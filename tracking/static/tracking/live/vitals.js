@@ -13,6 +13,7 @@ export class Vitals {
   #skipped = new Recent(10000);
   #told = new Map(); // camera -> what the worker says of it
   #overload = null;
+  #isLimited = false; // the server sends less than the tiles could show, as line or screen cannot keep up
   #reconnects = 0;
 
   /** @param {{summary: HTMLElement, box: HTMLElement}} parts */
@@ -35,9 +36,10 @@ export class Vitals {
   }
 
   /** Take what the server sent and left out since it last said so. */
-  setQuality({ sent, skipped }) {
+  setQuality({ sent, skipped, limited = false }) {
     this.#sent.add(sent);
     this.#skipped.add(skipped);
+    this.#isLimited = limited;
   }
 
   /** Take what the worker says. */
@@ -57,8 +59,8 @@ export class Vitals {
     this.part("dropped").dataset.tone = dropped > 20 ? "bad" : dropped > 5 ? "warn" : "";
     const step = this.#overload?.step ?? 0;
     const load = this.part("load");
-    load.hidden = step === 0;
-    set(load, step ? text("overload", { step, steps: this.#overload.steps, name: this.#overload.name }) : "");
+    load.hidden = step === 0 && !this.#isLimited;
+    set(load, step ? text("overload", this.#overload) : text("lessQuality"));
     if (this.box.matches(":popover-open")) this.#details(p50, p95, dropped);
   }
 
@@ -87,13 +89,14 @@ export class Vitals {
     this.box.querySelector("[data-rows]").replaceChildren(...rows);
     const tiers = [...this.tiles().values()].map(({ tier }) => tier).filter(Boolean);
     const lowest = tiers.length ? LADDER[Math.max(...tiers.map((tier) => LADDER.indexOf(tier)))] : null;
-    const { offsetMs } = this.clock;
+    const quality = lowest === null ? "–" : text(`tier.${lowest}`);
+    const { best } = this.clock;
     const facts = {
       delay: pair(p50, p95),
       dropped: dropped === null ? "–" : text("percent", { percent: dropped }),
-      quality: lowest === null ? "–" : text(`tier.${lowest}`),
+      quality: this.#isLimited ? text("limited", { tier: quality }) : quality,
       overload: this.#overload?.step ? text("overload", this.#overload) : text("noOverload"),
-      clock: offsetMs === null ? "–" : text("ms", { ms: Math.round(offsetMs) }),
+      clock: best === null ? "–" : text("clockAhead", { ms: Math.round(-best.offsetMs), error: Math.ceil(best.rttMs / 2) }),
       reconnects: String(this.#reconnects),
     };
     for (const [key, value] of Object.entries(facts)) set(this.box.querySelector(`[data-fact="${key}"]`), value);

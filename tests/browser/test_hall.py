@@ -17,9 +17,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 expect.set_options(timeout=60_000)
 HALL = "/environments/hall/live/"
 
-ALL_LIVE = """() => {
+ALL_LIVE = """(count) => {
   const tiles = [...document.querySelectorAll(".tile")];
-  const isLive = tiles.length === 4 && tiles.every((tile) => tile.querySelector(".tile-count b").textContent !== "\\u2013");
+  const isLive = tiles.length === count && tiles.every((tile) => tile.querySelector(".tile-count b").textContent !== "\\u2013");
   return isLive && Number(document.getElementById("map").dataset.people) > 0 ? performance.now() : false;
 }"""
 
@@ -35,13 +35,13 @@ def _end(stack):
 def hall(page: Page, sign_in, stack):
     """Give a function that starts a feed and opens the hall's page, signed in."""
 
-    def hall(username: str = "admin", **options: int) -> Page:
+    def hall(username: str = "admin", *, tiles: int = 4, **options: int) -> Page:
         if "worker" in stack.processes:  # two processors are for what is measured here
             stack.stop("worker")
         stack.start_feed(**options)
         sign_in(page, username)
         page.goto(HALL)
-        page.wait_for_function(ALL_LIVE)
+        page.wait_for_function(ALL_LIVE, arg=tiles)
         return page
 
     return hall
@@ -51,7 +51,7 @@ def test_all_tiles_and_the_map_are_live_within_three_seconds(hall):
     page = hall()  # the feed runs by now
     page.goto("/")
     page.goto(HALL)
-    took_ms = page.wait_for_function(ALL_LIVE, polling=50).json_value()  # since the navigation began
+    took_ms = page.wait_for_function(ALL_LIVE, arg=4, polling=50).json_value()  # since the navigation began
     assert took_ms < 3000
     expect(page.locator("#notice")).to_be_hidden()
 
@@ -154,6 +154,39 @@ def test_feed_is_filtered(hall):
     expect(page.locator("#events-empty")).to_be_visible()
     page.get_by_label("Which events").select_option("zones")
     expect(page.locator('.event[data-kind="zone_enter"]').first).to_be_visible()
+
+
+def test_areas_and_lines_are_counted_on_the_map(hall):
+    page = hall()
+    labels = page.locator(".map-zone-label")
+    expect(labels.filter(has_text="Court")).to_have_text(re.compile(r"Court \d+/3"))
+    expect(labels.filter(has_text="Door")).to_have_text(re.compile(r"Door \d+ ⇄ \d+"))
+    row = page.locator('#counts [data-zone="court"] .bar-count')
+    expect(row).to_have_text(re.compile(r"\d+/3"))
+    # person 1 crosses the door's line now and then
+    page.wait_for_function(
+        "() => /[1-9]/.test(document.querySelector('#counts [data-line=door] .bar-count').textContent)"
+    )
+
+
+def test_sixteen_cameras_are_side_by_side(hall, stack):
+    enable = "from environments.models import Camera; Camera.objects.filter(environment__slug='hall', position__gte=4)"
+    stack.manage("shell", "-c", f"{enable}.update(enabled=True)")
+    try:
+        page = hall(cameras=16, fps=5, tiles=16)
+        expect(page.locator(".tile:visible")).to_have_count(16)
+        page.keyboard.press("ArrowLeft")
+        expect(page.locator(".tile:visible")).to_have_attribute("data-camera", "c16")
+    finally:
+        stack.manage("shell", "-c", f"{enable}.update(enabled=False)")
+
+
+def test_cameras_fill_the_screen(hall):
+    page = hall()
+    page.get_by_role("button", name="Cameras on the whole screen").click()
+    page.wait_for_function("() => document.fullscreenElement?.id === 'cameras'")
+    page.keyboard.press("f")
+    page.wait_for_function("() => document.fullscreenElement === null")
 
 
 def test_letters_can_be_switched_off(hall):

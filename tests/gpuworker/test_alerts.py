@@ -6,7 +6,6 @@ import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_network
 
 import numpy as np
 import pytest
@@ -69,7 +68,7 @@ class Viewer:
 
 @pytest.fixture
 def place(settings, redis_url, tmp_path):
-    settings.SPOTON_WEBHOOK_NETWORKS = [ip_network("127.0.0.0/8")]
+    settings.SPOTON_WEBHOOK_NETWORKS = [receivers.HERE]
     with redis_in_use(settings, redis_url):
         yield EnvironmentFactory.create(slug="plaza", name="Plaza")
 

@@ -40,7 +40,7 @@ from tracking.models import Detection, TrackEvent, TrackingSession, TrackPoint
 from tracking.positions import Stretch, points_thinned
 from tracking.services import history_expire, numbers_reserve, session_claim
 
-OURS = ("analytics", "tracking", "environments", "accounts")
+OURS = ("analytics", "notifications", "tracking", "environments", "accounts")
 SERIES = {
     "tracking_trackpoint": timedelta(days=1),
     "tracking_detection": timedelta(days=1),

@@ -1,4 +1,3 @@
-from ipaddress import ip_network
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +12,7 @@ from tests.tracking.notifications import receivers
 @pytest.fixture
 def hooks(settings):
     """Run a web server that webhooks may call."""
-    settings.SPOTON_WEBHOOK_NETWORKS = [ip_network("127.0.0.0/8")]
+    settings.SPOTON_WEBHOOK_NETWORKS = [receivers.HERE]
     with receivers.web_server() as hooks:
         yield hooks
 

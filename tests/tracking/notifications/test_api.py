@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from celery import current_app
+from django.db import connection
 
 from accounts.models import AuditEntry
 from tests.factories import (
@@ -226,11 +227,9 @@ def test_webhook_shows_its_secret_once_and_its_address_never(admin, plaza):
     }
     stored = Webhook.objects.get()
     assert (stored.url, stored.secret) == (said["url"], secret)
-    raw = Webhook.objects.raw(
-        "SELECT id, url AS sealed_url, secret AS sealed_secret FROM notifications_webhook"
-    )[0]
-    assert raw.sealed_url.startswith("v1.")
-    assert raw.sealed_secret.startswith("v1.")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT url, secret FROM notifications_webhook")
+        assert [text[:3] for text in cursor.fetchone()] == ["v1.", "v1."]
     written = json.dumps(list(AuditEntry.objects.values("detail", "name")))
     assert secret not in written
     assert "token" not in written

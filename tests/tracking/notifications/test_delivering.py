@@ -201,7 +201,12 @@ def test_slow_receiver_does_not_keep_the_others_waiting(to_hook, hooks, letters,
     to_hook()
     DeliveryFactory.create(alert=alert, channel="email", recipient="guard@example.com")
     DeliveryFactory.create(alert=alert)
-    watcher = threading.Thread(target=lambda: _until(lambda: letters.received and told) and release.set())
+
+    def watch():
+        if _until(lambda: letters.received and told):
+            release.set()
+
+    watcher = threading.Thread(target=watch)
     watcher.start()
     assert send() == 3
     watcher.join()

@@ -180,7 +180,7 @@ def test_late_event_is_noted_and_nobody_is_told(plaza, told, settings, django_ca
         (T0, True),
         (T0 + timedelta(seconds=1), False),
     ]
-    assert [d.alert.is_late for d in Delivery.objects.all()] == [False]
+    assert list(Delivery.objects.values_list("alert__is_late", flat=True)) == [False]
     assert len(told) == 1
 
 
@@ -241,10 +241,12 @@ def test_judge_that_is_killed_loses_nothing_and_doubles_nothing(where, monkeypat
         with pytest.raises(KilledError):
             judge(place, 10)
     told = []
-    monkeypatch.setattr(
-        "tracking.notifications.delivering.announce",
-        lambda *, environment_id, text: told.append(text) or True,
-    )
+
+    def announce(*, environment_id, text):
+        told.append(text)
+        return True
+
+    monkeypatch.setattr("tracking.notifications.delivering.announce", announce)
     judge(place, 10)
     deliveries_send(now=T0 + timedelta(seconds=11))
     assert alerts(rule) == [1, 3, 5, 7, 9]

@@ -193,7 +193,8 @@ seconds = st.lists(st.integers(0, 200), max_size=40, unique=True)
 @given(seconds, st.integers(2, 5), st.integers(1, 40))
 def test_count_in_order_is_a_queue_that_an_alert_empties(when, count, window_s):
     """The reference: keep the last ones within the window; when there are enough, speak and forget them."""
-    expected, kept = [], []
+    expected: list[int | None] = []
+    kept: list[int] = []
     for s in sorted(when):
         kept = [k for k in kept if s - k <= window_s] + [s]
         expected.append(s if len(kept) == count else None)

@@ -43,7 +43,8 @@ while True:
 
 
 def event(place: Environment, at: datetime) -> TrackEvent:
-    return TrackEventFactory.create(environment=place, time=at, kind=EventKind.ZONE_ENTER)
+    made: TrackEvent = TrackEventFactory.create(environment=place, time=at, kind=EventKind.ZONE_ENTER)
+    return made
 
 
 def test_event_arrives_once_however_often_it_is_written(server):

@@ -245,26 +245,19 @@ def test_name_that_leads_to_this_machine_is_refused_when_called(hooks, settings)
 
 
 def test_name_is_looked_up_once_and_what_was_checked_is_called(hooks, monkeypatch):
-    asked = []
+    asked, look_up = [], socket.getaddrinfo
 
-    def getaddrinfo(host, port, *_, **__):
+    def getaddrinfo(host, *rest, **options):
+        if host[0].isdigit():
+            return look_up(host, *rest, **options)
         asked.append(host)
         # a moment later the name leads elsewhere
-        address = "127.0.0.1" if len(asked) == 1 else "169.254.169.254"
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port or 0))]
+        return look_up("127.0.0.1" if len(asked) == 1 else "169.254.169.254", *rest, **options)
 
-    monkeypatch.setattr("environments.addresses.socket.getaddrinfo", getaddrinfo)
-    monkeypatch.setattr(sending.socket, "create_connection", lambda where, timeout: _dial(where, timeout))
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     assert post(f"http://rebinding.example:{hooks.port}/").is_delivered
     assert asked == ["rebinding.example"]
     assert hooks.received[0].headers["Host"] == f"rebinding.example:{hooks.port}"
-
-
-def _dial(where, timeout):
-    connected = socket.socket(socket.AF_INET)
-    connected.settimeout(timeout)
-    connected.connect(where)
-    return connected
 
 
 @pytest.mark.parametrize(

@@ -222,8 +222,8 @@ def hello(
     """Write the first message: the server's time, cameras, zones and the map of the environment.
 
     ``present`` says since when those are here who are (``{"person", "since"}``), and ``events`` what happened
-    last, newest first and shaped as in :func:`event`. ``crossings`` counts who crossed each line since the place's
-    day began (``{"zone", "direction", "count"}``).
+    last, newest first and shaped as in :func:`event`, each with who has seen to it (``acknowledged``). ``crossings``
+    counts who crossed each line since the place's day began (``{"zone", "direction", "count"}``).
     """
     return dumps(
         {

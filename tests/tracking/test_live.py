@@ -199,6 +199,8 @@ def test_server_messages_say_their_type():
         live.clock(sent=1.5, at=AT),
         live.person(number=4, card=None),
         live.error(code="unknown_camera", message="no camera c9"),
+        live.acknowledged(event_id="e1", at=AT, by="otto", note="a cat"),
+        live.alert(alert_id=1, at=AT, rule="r", severity="info", text="t", event={}, acknowledged=None),
     ]
     assert [json.loads(m)["type"] for m in messages] == [
         "hello",
@@ -209,7 +211,38 @@ def test_server_messages_say_their_type():
         "clock",
         "person",
         "error",
+        "acknowledged",
+        "alert",
     ]
+
+
+def test_alert_says_what_rule_and_event_it_is_of_and_who_has_seen_to_it():
+    seen = live.acknowledgement(at=AT, by="otto", note="a cat")
+    event = {"event": "e1", "kind": "zone_enter", "person": 7, "zone": "hall", "camera": None}
+    text = live.alert(
+        alert_id=5,
+        at=AT,
+        rule="Night",
+        severity="critical",
+        text="Person 7 entered Hall",
+        event=event,
+        acknowledged=seen,
+    )
+    assert json.loads(text) == {
+        "type": "alert",
+        "id": 5,
+        "at": live.isoformat(AT),
+        "rule": "Night",
+        "severity": "critical",
+        "text": "Person 7 entered Hall",
+        **event,
+        "acknowledged": {"at": live.isoformat(AT), "by": "otto", "note": "a cat"},
+    }
+    assert json.loads(live.acknowledged(event_id="e1", at=AT, by="otto", note="a cat")) == {
+        "type": "acknowledged",
+        "event": "e1",
+        **seen,
+    }
 
 
 def test_messages_refuse_numbers_that_are_not_json():

@@ -43,7 +43,7 @@ def test_rule_is_made_tried_and_heard_at_once_without_reloading(alerts):
 
     # people walk about: the list fills by itself
     alerts.evaluate("() => (window.untouched = true)")
-    first = alerts.locator(".alert").first
+    first = alerts.locator(".raised").first
     expect(first).to_contain_text("Anybody")
     assert alerts.evaluate("() => window.untouched")
 
@@ -51,8 +51,8 @@ def test_rule_is_made_tried_and_heard_at_once_without_reloading(alerts):
     note.fill("a cat")
     first.get_by_role("button", name="Acknowledge").click()
     alerts.get_by_role("link", name="All", exact=True).click()
-    expect(alerts.locator(".alert-seen").first).to_contain_text("Seen to by admin")
-    expect(alerts.locator(".alert-seen").first).to_contain_text("a cat")
+    expect(alerts.locator(".raised-seen").first).to_contain_text("Seen to by admin")
+    expect(alerts.locator(".raised-seen").first).to_contain_text("a cat")
 
     rule.get_by_role("button", name="Send a test").click()
     expect(rule.locator('.test [data-state="delivered"]')).to_contain_text(

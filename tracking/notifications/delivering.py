@@ -20,7 +20,7 @@ from tracking.notifications.sending import Outcome, mail_send, webhook_post
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 100  # deliveries of one round
+AT_ONCE = 200  # deliveries of one round
 SENDERS = 8  # recipients that are served side by side
 ROUND_S = 20.0  # a recipient who takes longer for all that is for them gets the rest in the next round
 LEASE = timedelta(
@@ -50,17 +50,17 @@ def deliveries_send(*, now: datetime, jitter: Callable[[], float] = random.rando
             ):  # one recipient's trouble is not the others'; theirs is tried again after the lease
                 logger.exception("What is for a recipient cannot be sent")
                 continue
-            for delivery, outcome in served:
-                _note(delivery, outcome, now=now, jitter=jitter)
+            _note_all(served, now=now, jitter=jitter)
     return len(claimed)
 
 
 def page_tell(*, deliveries: Iterable[Delivery], now: datetime) -> None:
-    """Send what is for the page at once; what cannot be sent stays due."""
+    """Send what is for the page at once; what cannot be sent stays due, and nobody waits for Redis twice."""
     for delivery in deliveries:
         outcome = _page_send(delivery, now)
-        if outcome.is_delivered:
-            _note(delivery, outcome, now=now)
+        if not outcome.is_delivered:
+            return
+        _note(delivery, outcome, now=now)
 
 
 def backoff_s(*, attempts: int, jitter: float) -> float:
@@ -127,27 +127,51 @@ def _page_send(delivery: Delivery, now: datetime) -> Outcome:
     return Outcome(_("Redis is away: nobody who watches the page could be told."))
 
 
+def _note_all(
+    served: Sequence[tuple[Delivery, Outcome | None]], *, now: datetime, jitter: Callable[[], float]
+) -> None:
+    """Write down what became of what is for one recipient.
+
+    Who cannot be reached is let alone with all that is for them until the first is tried again: a long queue for somebody
+    who is away must not be looked at every round.
+    """
+    next_at = now
+    for delivery, outcome in served:
+        if outcome is not None:
+            next_at = _note(delivery, outcome, now=now, jitter=jitter) or next_at
+    untried = [delivery.pk for delivery, outcome in served if outcome is None]
+    Delivery.objects.filter(pk__in=untried).update(next_attempt_at=next_at)
+    if next_at > now:
+        first = served[0][0]
+        Delivery.objects.filter(
+            state=DeliveryState.WAITING,
+            next_attempt_at__lt=next_at,
+            channel=first.channel,
+            recipient=first.recipient,
+            webhook=first.webhook_id,
+            alert__isnull=False,
+        ).update(next_attempt_at=next_at)
+
+
 def _note(
     delivery: Delivery,
-    outcome: Outcome | None,
+    outcome: Outcome,
     *,
     now: datetime,
     jitter: Callable[[], float] = random.random,
-) -> None:
-    """Write down what became of an attempt, and when the next one is due."""
+) -> datetime | None:
+    """Write down what became of an attempt; give when the next one is due, None where there is none."""
     mine = Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.WAITING)
-    if outcome is None:
-        mine.update(next_attempt_at=now)
-        return
     changes: dict[str, object] = {"attempts": F("attempts") + 1, "outcome": outcome.words[:300]}
     if outcome.is_delivered:
         mine.update(state=DeliveryState.DELIVERED, done_at=now, **changes)
-        return
+        return None
     wait_s = max(backoff_s(attempts=delivery.attempts + 1, jitter=jitter()), outcome.wait_s)
     next_at = now + timedelta(seconds=wait_s)
     is_over = next_at > delivery.created_at + timedelta(hours=settings.SPOTON_DELIVERY_HOURS)
     if outcome.is_final or delivery.alert_id is None or is_over:
         logger.warning("Delivery %s (%s) is given up: %s", delivery.pk, delivery.channel, outcome.words)
         mine.update(state=DeliveryState.FAILED, done_at=now, **changes)
-        return
+        return None
     mine.update(next_attempt_at=next_at, **changes)
+    return next_at

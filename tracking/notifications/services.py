@@ -8,6 +8,7 @@ from typing import Any
 from celery import current_app
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 from kombu.exceptions import OperationalError
 
@@ -20,6 +21,7 @@ from tracking.notifications.models import Alert, Delivery, Rule, Webhook, new_se
 
 logger = logging.getLogger(__name__)
 
+EXPIRE_ROWS = 1_000  # deleted in one transaction
 TO_MANY = ("zones", "cameras", "webhooks")
 
 
@@ -125,9 +127,14 @@ def notifications_expire(*, now: datetime) -> int:
     deleted = 0
     for environment in Environment.objects.all():
         cutoff = now - timedelta(days=environment.retention_days)
-        old: Iterable[Any] = (
-            Delivery.objects.filter(environment=environment, created_at__lt=cutoff),
-            Alert.objects.filter(environment=environment, at__lt=cutoff),
-        )
-        deleted += sum(rows.delete()[0] for rows in old)
+        deleted += _expire(Delivery.objects.filter(environment=environment, created_at__lt=cutoff))
+        deleted += _expire(Alert.objects.filter(environment=environment, at__lt=cutoff))
+    return deleted
+
+
+def _expire(old: QuerySet[Any]) -> int:
+    """Delete rows in short transactions."""
+    deleted = 0
+    while keys := list(old.order_by("pk").values_list("pk", flat=True)[:EXPIRE_ROWS]):
+        deleted += old.filter(pk__in=keys).delete()[0]
     return deleted

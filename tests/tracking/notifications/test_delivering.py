@@ -179,7 +179,29 @@ def test_webhook_that_is_down_costs_one_attempt_a_round_and_others_none(to_hook,
     assert [state(d)[:2] for d in fine] == [(DELIVERED, 1)] * 5
     assert [state(d)[1] for d in to_down] == [1, 0, 0, 0, 0]
     assert len(hooks.received) == 5
-    assert send(10) == 4  # those that were not tried are due at once
+    # all that is for it waits for the first, what nobody has looked at yet too
+    fresh = DeliveryFactory.create(
+        alert=AlertFactory.create(rule=alert.rule), channel="webhook", webhook=down, recipient="Down"
+    )
+    assert {state(d)[2] for d in to_down} == {12.5}
+    assert send(10) == 1
+    assert (state(fresh), {state(d)[2] for d in to_down}) == ((WAITING, 1, 12.5), {12.5})
+    assert send(12.4) == 0
+    assert send(12.5) == 6
+    assert sorted(state(d)[1] for d in [*to_down, fresh]) == [0, 0, 0, 0, 1, 2]
+    assert {state(d)[2] for d in [*to_down, fresh]} == {17.5}
+
+
+def test_long_queue_for_somebody_who_is_away_keeps_nobody_else_waiting(
+    to_hook, hooks, plaza, alert, monkeypatch
+):
+    monkeypatch.setattr(delivering, "AT_ONCE", 10)
+    down = WebhookFactory.create(environment=plaza.place, url="http://127.0.0.1:1/", name="Down")
+    for other in AlertFactory.create_batch(40, rule=alert.rule):
+        DeliveryFactory.create(alert=other, channel="webhook", webhook=down, recipient="Down")
+    fine = to_hook(next_attempt_at=T0 + timedelta(seconds=1))
+    assert [send(1), send(1)] == [10, 1]
+    assert state(fine)[0] == DELIVERED
 
 
 def test_webhook_that_was_deleted_is_told_nothing(to_hook, hooks):

@@ -223,10 +223,10 @@ def test_many_alerts_come_in_pages(browse, plaza):
     AlertFactory.create_batch(31, rule=rule)
     AlertFactory.create(rule=rule, is_late=True)
     viewer = browse(Role.VIEWER)
-    assert viewer.get(HERE).content.decode().count('class="alert"') == 30
-    assert viewer.get(HERE, {"page": 2}).content.decode().count('class="alert"') == 1
+    assert viewer.get(HERE).content.decode().count('class="raised"') == 30
+    assert viewer.get(HERE, {"page": 2}).content.decode().count('class="raised"') == 1
     everything = viewer.get(HERE, {"show": "all", "page": 2}).content.decode()
-    assert everything.count('class="alert"') == 2
+    assert everything.count('class="raised"') == 2
     assert viewer.get(HERE, {"page": "nonsense"}).status_code == 200
 
 

@@ -15,7 +15,7 @@ from environments.models import Calibration, Camera, FloorPlan, PointPair, Zone,
 from environments.pictures import PictureRefused, picture_clean
 from environments.polygons import check_line, check_polygon
 from environments.secrets import MASK
-from environments.services import pairs_fit
+from environments.services import calibration_try
 
 PAIR_COLUMNS = ("u", "v", "x", "y")
 POINT_COLUMNS = ("x", "y")
@@ -229,7 +229,7 @@ class CalibrationForm(forms.ModelForm):
 
     def _try_pairs(self, camera: Camera, lens: Lens | None) -> None:
         try:
-            pairs_fit(camera=camera, point_pairs=self.pairs(), lens=lens)
+            calibration_try(camera=camera, point_pairs=self.pairs(), lens=lens)
         except GeometryError as error:
             self.add_error("point_pairs", _sentence(error))
 

@@ -1,6 +1,7 @@
 """What changes environments: places, cameras, calibrations, zones and floor plans."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import IO, Any, TypeVar, cast
 
@@ -13,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from accounts.models import User
 from environments.fields import EncryptedBinaryField, EncryptedTextField
-from environments.geometry import CameraModel, GeometryError, HomographyFit, Lens, fit_homography
+from environments.geometry import CameraModel, FitKind, GeometryError, Lens, PairsFit, fit_pairs
 from environments.models import (
     Calibration,
     Camera,
@@ -28,6 +29,7 @@ from environments.models import (
 from environments.pictures import picture_clean
 from environments.polygons import as_floats, check_line, check_polygon
 from environments.secrets import mask_credentials
+from environments.selectors import calibration_model
 
 Row = TypeVar("Row", Environment, Camera, Zone)
 
@@ -137,8 +139,10 @@ def camera_state_set(*, camera: Camera, state: CameraState, message: str, now: d
     return True
 
 
-def pairs_fit(*, camera: Camera, point_pairs: Sequence[PointPair], lens: Lens | None) -> HomographyFit:
-    """Fit a homography to what was measured in a camera's picture; nothing is stored.
+def pairs_fit(
+    *, camera: Camera, point_pairs: Sequence[PointPair], lens: Lens | None = None, kind: FitKind | None = None
+) -> PairsFit:
+    """Fit a camera to what was measured in its picture, see fit_pairs; nothing is stored.
 
     Raises:
         GeometryError: too few pairs, pairs on one line, beside the picture or contradicting each other.
@@ -153,7 +157,38 @@ def pairs_fit(*, camera: Camera, point_pairs: Sequence[PointPair], lens: Lens | 
         raise GeometryError(
             f"point pair {outside.argmax() + 1} lies beside the picture of {camera.width}x{camera.height} px"
         )
-    return fit_homography(points_px if lens is None else lens.undistort(points_px), points_m)
+    return fit_pairs(
+        points_px,
+        points_m,
+        width=camera.width,
+        height=camera.height,
+        camera_id=camera.key,
+        lens=lens,
+        kind=kind,
+    )
+
+
+def calibration_try(
+    *,
+    camera: Camera,
+    point_pairs: Sequence[PointPair],
+    lens: Lens | None = None,
+    kind: FitKind | None = None,
+    allow_mirrored: bool = False,
+) -> PairsFit:
+    """Fit a camera as pairs_fit does, and refuse what nobody should save; nothing is stored.
+
+    Raises:
+        GeometryError: as pairs_fit, and for a pair twice, one above the horizon, pairs that contradict each
+            other, a mirrored plan unless that is allowed or the place's other cameras have one.
+    """
+    fit = pairs_fit(camera=camera, point_pairs=point_pairs, lens=lens, kind=kind)
+    for warning in fit.warnings:
+        if warning.code == "mirrored" and (allow_mirrored or _is_mirrored(camera)):
+            continue
+        if warning.is_fatal:
+            raise GeometryError(warning.message)
+    return fit
 
 
 def calibration_fit(
@@ -162,23 +197,39 @@ def calibration_fit(
     point_pairs: Sequence[PointPair],
     camera_matrix: ArrayLike | None = None,
     distortion: ArrayLike | None = None,
+    kind: FitKind | None = None,
+    allow_mirrored: bool = False,
     created_by: User | None = None,
 ) -> Calibration:
     """Calibrate a camera from point pairs: the new version is in use, the old ones are kept.
 
     Raises:
-        GeometryError: pairs that fit no homography, see pairs_fit, or a lens that is none.
+        GeometryError: pairs that nobody should save, see calibration_try, or a lens that is none.
     """
     lens = None if camera_matrix is None else Lens.create(matrix=camera_matrix, distortion=distortion)
-    fit = pairs_fit(camera=camera, point_pairs=point_pairs, lens=lens)
+    fit = calibration_try(
+        camera=camera, point_pairs=point_pairs, lens=lens, kind=kind, allow_mirrored=allow_mirrored
+    )
+    model = fit.model
     return calibration_set(
         camera=camera,
-        h_image_to_world=fit.h_image_to_world,
-        camera_matrix=camera_matrix,
-        distortion=distortion,
+        h_image_to_world=model.h_image_to_world,
+        camera_matrix=None if model.lens is None else model.lens.matrix,
+        distortion=None if model.lens is None else model.lens.distortion,
+        rotation=model.rotation,
+        translation_m=model.translation_m,
         point_pairs=point_pairs,
         created_by=created_by,
     )
+
+
+def _is_mirrored(camera: Camera) -> bool:
+    """Say whether another camera of the place has a calibration to a mirrored plan: then all should."""
+    others = Calibration.objects.filter(camera__environment=camera.environment_id, is_active=True)
+    for calibration in others.exclude(camera=camera).select_related("camera"):
+        with suppress(GeometryError):
+            return calibration_model(calibration=calibration, camera=calibration.camera).is_mirrored
+    return False
 
 
 def calibration_set(

@@ -26,7 +26,7 @@ from tracking.models import Detection, TrackPoint
 pytestmark = pytest.mark.django_db
 
 # 1 cm a pixel; the third coordinate of the homography is 1 everywhere
-PAIRS = "0 0 0 0\n100 0 1 0\n100 100 1 1\n0 100 0 1\n50 50 0.5 0.5\n200 100 2 1\n"
+PAIRS = "0 0 0 1\n100 0 1 1\n100 100 1 0\n0 100 0 0\n50 50 0.5 0.5\n200 100 2 0\n"
 
 
 @pytest.fixture
@@ -248,13 +248,13 @@ class TestCalibrationAdmin:
         assert calibration.created_by == admin.user
         assert len(calibration.point_pairs) == 6
         h = calibration.h_image_to_world
-        assert [h[0][0] / h[2][2], h[1][1] / h[2][2]] == pytest.approx([0.01, 0.01])
+        assert [h[0][0] / h[2][2], h[1][1] / h[2][2]] == pytest.approx([0.01, -0.01])
 
     def test_pairs_may_be_json(self, admin):
         for text in (
-            "[[0, 0, 0, 0], [100, 0, 1, 0], [100, 100, 1, 1], [0, 100, 0, 1]]",
-            '[{"u": 0, "v": 0, "x": 0, "y": 0}, {"u": 100, "v": 0, "x": 1, "y": 0},'
-            ' {"u": 100, "v": 100, "x": 1, "y": 1}, {"u": 0, "v": 100, "x": 0, "y": 1}]',
+            "[[0, 0, 0, 1], [100, 0, 1, 1], [100, 100, 1, 0], [0, 100, 0, 0]]",
+            '[{"u": 0, "v": 0, "x": 0, "y": 1}, {"u": 100, "v": 0, "x": 1, "y": 1},'
+            ' {"u": 100, "v": 100, "x": 1, "y": 0}, {"u": 0, "v": 100, "x": 0, "y": 0}]',
         ):
             assert add_calibration(admin, point_pairs=text).status_code == 302
         first, second = Calibration.objects.order_by("pk")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from environments.polygons import (
     GeometryError,
+    as_floats,
     check_line,
     check_polygon,
     crossing_direction,
@@ -197,3 +198,24 @@ class TestCheckLine:
     def test_line_is_refused(self, points, message):
         with pytest.raises(GeometryError, match=message):
             check_line(points)
+
+
+class TestAsFloats:
+    def test_as_floats_gives_numbers(self):
+        assert as_floats("x", [[1, 2]], (1, 2)).dtype == np.float64
+
+    @pytest.mark.parametrize(
+        ("values", "message"),
+        [
+            ([1, 2], r"x: expected shape \(3,\), got \(2,\)"),
+            ([1, float("nan"), 3], "x has values that are not numbers"),
+            ([1, float("inf"), 3], "x has values that are not numbers"),
+            ([1, None, 3], "x has values that are not numbers"),
+            ([1, "a", 3], "x: expected numbers"),
+            ([[1], [2, 3], 4], "x: expected numbers"),
+            ({"a": 1}, "x: expected numbers"),
+        ],
+    )
+    def test_as_floats_refuses(self, values, message):
+        with pytest.raises(GeometryError, match=message):
+            as_floats("x", values, (3,))

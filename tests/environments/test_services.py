@@ -13,6 +13,7 @@ from environments.geometry import GeometryError
 from environments.models import CameraState, FloorPlan, Grant, PointPair, ZoneKind
 from environments.pictures import PictureRefused
 from environments.selectors import calibration_errors, calibration_model
+from tests.environments.geometry import rig
 from tests.factories import (
     H_IMAGE_TO_WORLD,
     T0,
@@ -33,7 +34,7 @@ def pairs(*rows):
     return [PointPair(u=u, v=v, x=x, y=y) for u, v, x, y in rows]
 
 
-SQUARE = pairs((0, 0, 0, 0), (100, 0, 1, 0), (100, 100, 1, 1), (0, 100, 0, 1))
+SQUARE = pairs((0, 0, 0, 1), (100, 0, 1, 1), (100, 100, 1, 0), (0, 100, 0, 0))
 
 
 class TestEnvironment:
@@ -177,12 +178,12 @@ class TestCalibration:
         old.refresh_from_db()
         assert (old.is_active, new.is_active, old.created_by) == (False, True, user)
         model = calibration_model(calibration=new, camera=camera)
-        assert model.to_floor(np.array([[25.0, 75.0]])) == pytest.approx(np.array([[0.25, 0.75]]))
+        assert model.to_floor(np.array([[25.0, 75.0]])) == pytest.approx(np.array([[0.25, 0.25]]))
 
     def test_fit_keeps_outliers_in_the_list_and_out_of_the_fit(self):
         camera = CameraFactory()
-        rows = [(u, v, u / 100, v / 100) for u in (0, 200, 400) for v in (0, 200, 400)]
-        fitted = services.calibration_fit(camera=camera, point_pairs=pairs(*rows, (100, 100, 5, 5)))
+        rows = [(u, v, u / 100, 4 - v / 100) for u in (0, 200, 400) for v in (0, 200, 400)]
+        fitted = services.calibration_fit(camera=camera, point_pairs=pairs(*rows, (100, 100, 5, 7)))
         errors = calibration_errors(calibration=fitted)
         assert [round(e.error_m or 0, 6) for e in errors[:9]] == [0.0] * 9
         assert errors[9].error_m == pytest.approx(4 * 2**0.5)
@@ -211,6 +212,9 @@ class TestCalibration:
             (pairs(*[(NAN, i, i, i) for i in range(5)]), "not numbers"),
             ([*SQUARE, *pairs((641, 50, 6, 0))], "point pair 5 lies beside the picture of 640x480 px"),
             (pairs((-1, 0, 0, 0)) + SQUARE, "point pair 1 lies beside the picture"),
+            (pairs(*[(p["u"], p["v"], p["x"], -p["y"]) for p in SQUARE]), "the floor plan is mirrored"),
+            ([*SQUARE, SQUARE[1]], "pairs 2 and 5 are the same place in the picture and the floor plan"),
+            ([*SQUARE, *pairs((50, 50, 3, 3))], "too few to tell which is wrong"),
         ],
     )
     def test_fit_is_refused_and_changes_nothing(self, rows, message):
@@ -219,6 +223,27 @@ class TestCalibration:
         with pytest.raises(GeometryError, match=message):
             services.calibration_fit(camera=camera, point_pairs=rows)
         assert camera.calibrations.get().is_active
+
+    def test_mirrored_plan_is_fitted_where_it_is_meant(self):
+        mirrored = pairs(*[(p["u"], p["v"], p["x"], -p["y"]) for p in SQUARE])
+        first = CameraFactory()
+        second = CameraFactory(environment=first.environment)
+        services.calibration_fit(camera=first, point_pairs=mirrored, allow_mirrored=True)
+        made = services.calibration_fit(camera=second, point_pairs=mirrored)  # as its place is
+        assert calibration_model(calibration=made, camera=second).is_mirrored
+
+    def test_pairs_with_a_lens_that_bends_keep_it(self):
+        camera = CameraFactory(width=1920, height=1080)
+        truth = rig.camera(distortion=[-0.2, 0, 0, 0, 0])
+        u, v = np.meshgrid([350.0, 700.0, 1200.0, 1600.0], [600.0, 800.0, 1000.0])
+        points_px = np.column_stack([u.ravel(), v.ravel()])
+        made = services.calibration_fit(
+            camera=camera, point_pairs=pairs(*np.hstack([points_px, truth.to_floor(points_px)]).tolist())
+        )
+        assert (made.distortion or [0.0])[0] == pytest.approx(-0.2, abs=0.01)
+        assert calibration_model(calibration=made, camera=camera).position_m == pytest.approx(
+            [0, 0, 3], abs=0.05
+        )
 
     def test_numbers_are_kept_as_they_are(self):
         camera = CameraFactory()

@@ -1,57 +1,51 @@
 """What Celery does with cameras, where the worker's libraries are."""
 
-import logging
-import time
+from dataclasses import asdict
 
 from celery import shared_task
 from django.utils import timezone
 
 from environments.models import Camera
 from environments.secrets import mask_credentials
-from gpuworker.pipeline.seams import EndOfSource, SourceError, UnusableSourceError
-from gpuworker.pipeline.values import Frame
-from gpuworker.sources import open_source
-from gpuworker.sources.sim.worlds import Worlds
-from tracking.snapshots import probe_note
-
-logger = logging.getLogger(__name__)
-
-PROBE_S = 10.0
+from gpuworker.pipeline.seams import EndOfSource, SourceError
+from gpuworker.probing import Look, address_look
+from tracking.snapshots import address_opened, picture_note, probe_note
 
 
 @shared_task
 def camera_probe(camera_id: int) -> None:
-    """Open a camera's address, look at one picture, and note its size or what is wrong."""
+    """Open a camera's address, look at its pictures, and note what they are or what is wrong."""
     camera = Camera.objects.filter(pk=camera_id).first()
     if camera is None:
         return
-    try:
-        frame = _first_frame(camera)
-    except (SourceError, UnusableSourceError, EndOfSource) as error:
-        message = mask_credentials(str(error))
-        probe_note(camera_id=camera_id, state="failed", at=timezone.now(), message=message)
+    look = _look(str(camera_id), camera.source_url)
+    if look is None:
         return
-    height, width = frame.image.shape[:2]
-    fits = (width, height) == (camera.width, camera.height)
-    message = "" if fits else f"its pictures are {width}x{height} px, not {camera.width}x{camera.height}"
-    probe_note(
-        camera_id=camera_id, state="done", at=timezone.now(), width=width, height=height, message=message
+    fits = (look.width, look.height) == (camera.width, camera.height)
+    message = (
+        "" if fits else f"its pictures are {look.width}x{look.height} px, not {camera.width}x{camera.height}"
     )
+    _note(str(camera_id), look, message)
 
 
-def _first_frame(camera: Camera) -> Frame:
-    """Read one frame.
+@shared_task
+def address_probe(probe_id: str, sealed_address: str) -> None:
+    """Open an address that is no camera's yet, look at its pictures, and note what they are or what is wrong."""
+    look = _look(probe_id, address_opened(sealed_address))
+    if look is not None:
+        _note(probe_id, look, "")
 
-    Raises:
-        SourceError, UnusableSourceError, EndOfSource: there is none.
-    """
-    source = open_source(camera.source_url, camera_id=camera.key, started_at=timezone.now(), worlds=Worlds())
+
+def _look(probe_id: str, address: str) -> Look | None:
+    """Look at what an address gives; None where that is nothing, which is noted."""
     try:
-        deadline_s = time.monotonic() + PROBE_S
-        while time.monotonic() < deadline_s:
-            frame = source.read()
-            if frame is not None:
-                return frame
-        raise SourceError(f"gave no picture within {PROBE_S:g} s")
-    finally:
-        source.close()
+        return address_look(address)
+    except (SourceError, EndOfSource) as error:
+        probe_note(probe_id=probe_id, state="failed", at=timezone.now(), message=mask_credentials(str(error)))
+        return None
+
+
+def _note(probe_id: str, look: Look, message: str) -> None:
+    found = asdict(look)
+    picture_note(probe_id=probe_id, jpeg=found.pop("jpeg"))
+    probe_note(probe_id=probe_id, state="done", at=timezone.now(), message=message, has_picture=True, **found)

@@ -10,6 +10,7 @@ from tracking import api as tracking
 from tracking import event_api as events
 from tracking import session_api as sessions
 from tracking.notifications import api as notifications
+from tracking import camera_api as cameras
 
 router = DefaultRouter()
 router.register("auth/keys", accounts.ApiKeyViewSet, "key")
@@ -17,7 +18,8 @@ router.register("users", accounts.UserViewSet, "user")
 router.register("audit", accounts.AuditViewSet, "audit")
 router.register("environments", environments.EnvironmentViewSet, "environment")
 router.register("cameras", environments.CameraViewSet, "camera")
-router.register("cameras", tracking.CameraLookViewSet, "camera-look")
+router.register("cameras", cameras.CameraLookViewSet, "camera-look")
+router.register("probes", cameras.ProbeViewSet, "probe")
 router.register("zones", environments.ZoneViewSet, "zone")
 router.register("grants", environments.GrantViewSet, "grant")
 router.register("sessions", sessions.SessionViewSet, "session")

@@ -38,8 +38,8 @@ from tests.factories import (
     ZoneFactory,
 )
 from tests.roles import client_of, roles_ensure
-from tracking import api
-from tracking.snapshots import Snapshot, probe_note
+from tracking import camera_api
+from tracking.snapshots import Snapshot, picture_note, probe_note
 
 pytestmark = pytest.mark.usefixtures("unhurried")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -63,6 +63,7 @@ POLICIES: dict[str, tuple[Any, list[Any], list[Any]]] = {
 }
 
 FORMS = ("page to operate", "page to set up")
+PROBE = "0123456789abcdef" * 2
 SQUARE = [[0, 0], [1, 0], [1, 1], [0, 1]]
 
 
@@ -149,6 +150,10 @@ MATRIX: dict[str, tuple[str, Body]] = {
     "GET camera-look-snapshot": ("look", NOTHING),
     "GET camera-look-probe": ("look", NOTHING),
     "POST camera-look-probe": ("set up", NOTHING),
+    "GET camera-look-probe-picture": ("look", NOTHING),
+    "POST probe-list": ("set up", lambda s: {"source_url": "sim://plaza/c1"}),
+    "GET probe-detail": ("set up", NOTHING),
+    "GET probe-picture": ("set up", NOTHING),
     "GET zone-list": ("anybody", NOTHING),
     "POST zone-list": ("set up", ZONE),
     "GET zone-detail": ("look", NOTHING),
@@ -269,8 +274,10 @@ def scene(db, settings, tmp_path, redis_url, monkeypatch):
     camera = CameraFactory.create(environment=place, source_url="images:///videos/hall")
     monkeypatch.setattr(current_app, "send_task", lambda *_, **__: None)
     picture_now = Snapshot(b"a picture", "2026-05-04T12:00:00.000Z")
-    monkeypatch.setattr(api, "snapshot_take", lambda **_: picture_now)
-    probe_note(camera_id=camera.pk, state="pending", at=timezone.now())
+    monkeypatch.setattr(camera_api, "snapshot_take", lambda **_: picture_now)
+    for probe_id in (str(camera.pk), PROBE):
+        probe_note(probe_id=probe_id, state="pending", at=timezone.now())
+        picture_note(probe_id=probe_id, jpeg=b"a picture")
     CalibrationFactory.create(camera=camera)
     session = TrackingSessionFactory.create(environment=place)
     person = PersonFactory.create(environment=place)
@@ -298,6 +305,7 @@ def scene(db, settings, tmp_path, redis_url, monkeypatch):
             "delivery": DeliveryFactory.create(alert=alert).pk,
             "grant": GrantFactory.create(environment=place).pk,
             "user": other.pk,
+            "probe": PROBE,
         },
     )
 

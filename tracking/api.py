@@ -5,14 +5,10 @@ from datetime import timedelta
 from importlib.metadata import version
 from typing import Any, cast
 
-from celery import current_app
-from django.db import transaction
-from django.http import Http404, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse, extend_schema
-from rest_framework import serializers, status
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.generics import GenericAPIView, get_object_or_404
 from rest_framework.renderers import JSONRenderer
@@ -23,12 +19,10 @@ from rest_framework.viewsets import GenericViewSet, ReadOnlyModelViewSet
 from accounts.auditing import Audited
 from accounts.models import User
 from accounts.permissions import RolePermission
-from accounts.rest.errors import Conflict
-from accounts.rest.idempotency import PARAMETER, idempotent
 from accounts.rest.pagination import TimePages
 from accounts.rest.renderers import AS_FILES
 from environments.api import InVisiblePlaces
-from environments.models import Camera, Environment
+from environments.models import Environment
 from environments.selectors import environments_visible_to
 from tracking import selectors
 from tracking.filters import PersonFilter, TrackFilter
@@ -47,12 +41,10 @@ from tracking.serializers import (
     PersonSerializer,
     PointSerializer,
     PresenceSerializer,
-    ProbeSerializer,
     SystemSerializer,
     ThinnedSerializer,
     TrackSerializer,
 )
-from tracking.snapshots import NoPicture, probe_note, probe_read, snapshot_take
 
 MAX_POINTS = 10_000
 LONGEST_RANGE = timedelta(days=366)
@@ -204,54 +196,6 @@ class LayoutView(GenericAPIView):
         visible = environments_visible_to(user=cast(User, request.user))
         layout = selectors.live_layout(environment=get_object_or_404(visible, slug=slug))
         return Response({"cameras": layout["cameras"], "zones": layout["zones"], "map": layout["floor_map"]})
-
-
-class CameraLookViewSet(Audited, InVisiblePlaces, GenericViewSet):
-    """What a camera sees now, and whether its address gives pictures at all."""
-
-    queryset = Camera.objects.select_related("environment")
-    serializer_class = ProbeSerializer
-    lookup_value_regex = "[0-9]+"
-    filter_backends = []
-    pagination_class = None
-    needs = {
-        "snapshot": "environments.view_camera",
-        "probe": "environments.view_camera",
-        "probe_start": "environments.change_camera",
-    }
-    audit_reads = ("snapshot",)
-
-    @extend_schema(responses={(200, "image/jpeg"): OpenApiResponse(OpenApiTypes.BINARY)})
-    @action(detail=True, methods=["get"])
-    def snapshot(self, request: Request, pk: str) -> HttpResponse:
-        """Give the camera's next picture; `X-Captured-At` says of when it is."""
-        try:
-            taken = snapshot_take(camera=self.get_object())
-        except NoPicture as error:
-            raise Conflict(str(error), code="no_picture") from error
-        response = HttpResponse(taken.jpeg, content_type="image/jpeg")
-        response["X-Captured-At"] = taken.captured_at
-        response["Cache-Control"] = "no-store"
-        return response
-
-    @extend_schema(responses=ProbeSerializer)
-    @action(detail=True, methods=["get"])
-    def probe(self, request: Request, pk: str) -> Response:
-        """Say how the last probe is doing: `pending`, `done` or `failed`; kept for ten minutes."""
-        found = probe_read(camera_id=self.get_object().pk)
-        if found is None:
-            raise Http404
-        return Response(found)
-
-    @extend_schema(request=None, responses={202: ProbeSerializer}, parameters=[PARAMETER])
-    @probe.mapping.post
-    @idempotent
-    def probe_start(self, request: Request, pk: str) -> Response:
-        """Have the camera's address opened once, and one picture looked at."""
-        camera: Camera = self.get_object()
-        pending = probe_note(camera_id=camera.pk, state="pending", at=timezone.now())
-        transaction.on_commit(lambda: current_app.send_task("gpuworker.tasks.camera_probe", [camera.pk]))
-        return Response(pending, status=status.HTTP_202_ACCEPTED)
 
 
 class SystemView(GenericAPIView):

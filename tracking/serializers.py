@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.rest.strict import StrictTypes
-from environments.models import Environment
+from environments.models import Environment, validate_source_url
 from environments.serializers import NumberField, VisibleEnvironmentField
 from tracking.models import FASTEST, SLOWEST, Person, Track, TrackEvent, TrackingSession, TrackPoint
 from tracking.positions import worst_std_m
@@ -268,4 +269,32 @@ class ProbeSerializer(serializers.Serializer):
     at = serializers.DateTimeField()
     width = serializers.IntegerField(allow_null=True, help_text="of its pictures, px")
     height = serializers.IntegerField(allow_null=True, help_text="of its pictures, px")
+    codec = serializers.CharField(help_text="as FFmpeg names it, or empty")
+    fps = serializers.FloatField(allow_null=True, help_text="pictures a second")
+    first_picture_s = serializers.FloatField(allow_null=True, help_text="from opening to the first picture")
+    clock_offset_s = serializers.FloatField(
+        allow_null=True,
+        help_text="the camera's clock minus ours when pictures arrive, delay on the way included; null where it tells no time",
+    )
+    has_picture = serializers.BooleanField(help_text="whether there is one at `picture/`, for ten minutes")
     message = serializers.CharField(help_text="what is wrong, or empty")
+
+
+class AddressProbeSerializer(ProbeSerializer):
+    """Shows how a probe of an address is doing."""
+
+    id = serializers.CharField()
+
+
+class AddressSerializer(StrictTypes, serializers.Serializer):
+    """Reads an address that is no camera's yet."""
+
+    source_url = serializers.CharField(max_length=1000)
+
+    def validate_source_url(self, url: str) -> str:
+        """Refuse what can be no camera."""
+        try:
+            validate_source_url(url)
+        except ValidationError as error:
+            raise serializers.ValidationError(error.messages) from error
+        return url

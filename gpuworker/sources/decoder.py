@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 import av
 import av.error
+import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 
 from environments.secrets import mask_credentials
@@ -49,6 +51,9 @@ class Decoder:
         name: the address without its secrets, for messages.
         duration_s: None for a live stream.
         broken: packets that could not be decoded and were left out.
+        codec: as FFmpeg names it.
+        camera_at_s: when the last packet's picture was taken by the camera's own clock, in seconds since 1970; None
+            where the camera does not tell.
         holds_back: a frame is given only when the next one begins to arrive, for nothing in what FFmpeg
             reads of these codecs over RTSP says where a frame ends.
 
@@ -72,8 +77,9 @@ class Decoder:
             raise UnusableSourceError(f"{self.name} holds no video")
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = "SLICE"  # threads over frames would delay each of them
-        codec = self._stream.codec_context.name
-        self.holds_back = scheme in ("rtsp", "rtsps") and codec in PARSED_CODECS
+        self.codec = self._stream.codec_context.name
+        self.camera_at_s: float | None = None
+        self.holds_back = scheme in ("rtsp", "rtsps") and self.codec in PARSED_CODECS
         self._timed = not set(self._container.format.name.split(",")) & UNTIMED_FORMATS
         duration = self._container.duration
         self.duration_s = duration / 1e6 if duration and scheme not in ("rtsp", "rtsps") else None
@@ -92,6 +98,7 @@ class Decoder:
         while True:
             try:
                 packet = next(packets)
+                self.camera_at_s = _camera_at_s(packet)
                 decoded = packet.decode()
             except StopIteration:
                 return
@@ -151,6 +158,16 @@ class Decoder:
             if isinstance(error, kind):
                 return SourceError(f"{self.name} {reason}")
         return SourceError(f"{self.name} cannot be opened ({_said(error)}): check host name and network")
+
+
+def _camera_at_s(packet: Packet) -> float | None:
+    """Give the camera's clock at a packet, which FFmpeg works out from the camera's RTCP reports.
+
+    Source: AVProducerReferenceTime in libavutil's documentation: int64 microseconds since 1970, then flags.
+    """
+    if not packet.has_sidedata("prft"):
+        return None
+    return float(np.frombuffer(bytes(packet.get_sidedata("prft")), np.int64, 1)[0]) / 1e6
 
 
 def _said(error: Exception) -> str:

@@ -62,7 +62,7 @@ class LiveStream:
     live = True
 
     def __init__(self, decoder: Decoder, *, camera_id: str) -> None:
-        self._decoder, self._camera_id = decoder, camera_id
+        self.decoder, self._camera_id = decoder, camera_id
         self._frames = decoder.frames()
         self._clock = CaptureClock()
         self._last_read_s: float | None = None
@@ -77,20 +77,20 @@ class LiveStream:
         try:
             time_s, frame = next(self._frames)
         except StopIteration:
-            raise SourceError(f"{self._decoder.name} ended the stream") from None
+            raise SourceError(f"{self.decoder.name} ended the stream") from None
         captured_at = datetime.fromtimestamp(self._clock.capture_s(time_s, self._arrival_s()), UTC)
         self._seq += 1
         return Frame(self._camera_id, self._seq - 1, captured_at, _picture(frame))
 
     def close(self) -> None:
         """Leave the stream."""
-        self._decoder.close()
+        self.decoder.close()
 
     def _arrival_s(self) -> float:
         """Give the latest time at which the frame just read can have arrived."""
         now_s = datetime.now(UTC).timestamp()
         arrival_s = now_s
-        if self._decoder.holds_back and self._last_read_s is not None:
+        if self.decoder.holds_back and self._last_read_s is not None:
             arrival_s = self._last_read_s  # this frame's arrival is what brought the one before
         self._last_read_s = now_s
         return arrival_s
@@ -105,7 +105,7 @@ class Recording:
 
     def __init__(self, decoder: Decoder, *, camera_id: str, pace: Pace, loop_s: float) -> None:
         self.live = pace.paced
-        self._decoder, self._camera_id, self._pace, self._loop_s = decoder, camera_id, pace, loop_s
+        self.decoder, self._camera_id, self._pace, self._loop_s = decoder, camera_id, pace, loop_s
         self._seq = -1
         self._waiting: tuple[float, VideoFrame] | None = None
         self._frames: Iterator[tuple[float | None, VideoFrame]]
@@ -135,21 +135,21 @@ class Recording:
     def close(self) -> None:
         """Stop waiting and close the file."""
         self._pace.stop()
-        self._decoder.close()
+        self.decoder.close()
 
     def _begin(self, elapsed_s: float) -> None:
         """Go to the moment so long after the start of the session."""
         self._round = math.floor(elapsed_s / self._loop_s) if self._loop_s else 0
         self._from_s = elapsed_s - self._round * self._loop_s
         self._last_s: float | None = None
-        duration_s = self._decoder.duration_s
+        duration_s = self.decoder.duration_s
         if self._from_s > 0 and (duration_s is None or self._from_s < duration_s):
-            self._decoder.seek(self._from_s)
-            self._frames = self._decoder.frames()
+            self.decoder.seek(self._from_s)
+            self._frames = self.decoder.frames()
         elif self._from_s > 0:
             self._frames = iter(())
         else:
-            self._frames = self._decoder.frames()
+            self._frames = self.decoder.frames()
 
     def _next(self) -> tuple[float, VideoFrame]:
         """Decode the next frame from where reading begins: seconds since the start, frame."""
@@ -159,16 +159,16 @@ class Recording:
                 self._last_s = time_s
                 if self._loop_s and time_s >= self._loop_s:
                     break
-                if time_s >= self._from_s - self._decoder.period_s / 2:
+                if time_s >= self._from_s - self.decoder.period_s / 2:
                     self._seq += 1
                     return self._round * self._loop_s + time_s, frame
             self._end_round()
 
     def _next_time_s(self) -> float:
-        return self._from_s if self._last_s is None else self._last_s + self._decoder.period_s
+        return self._from_s if self._last_s is None else self._last_s + self.decoder.period_s
 
     def _end_round(self) -> None:
-        name, duration_s = self._decoder.name, self._decoder.duration_s
+        name, duration_s = self.decoder.name, self.decoder.duration_s
         if self._last_s is None and self._from_s == 0:
             raise UnusableSourceError(f"{name} holds no pictures that can be decoded")
         cut_off = (
@@ -186,5 +186,5 @@ class Recording:
                 "%s breaks off after %.1f of %.1f s: it is cut off", name, self._last_s, duration_s
             )
         self._round, self._from_s, self._last_s = self._round + 1, 0.0, None
-        self._decoder.seek(0.0)
-        self._frames = self._decoder.frames()
+        self.decoder.seek(0.0)
+        self._frames = self.decoder.frames()

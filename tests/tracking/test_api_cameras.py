@@ -1,6 +1,7 @@
 """What a camera sees, over REST: its next picture, and whether its address can be opened."""
 
 import asyncio
+import io
 import threading
 from datetime import UTC, datetime
 from typing import Any
@@ -9,14 +10,16 @@ import pytest
 from celery import current_app
 from channels.layers import get_channel_layer
 from django.conf import settings as django_settings
+from PIL import Image
 from redis import Redis
 
-from gpuworker.tasks import camera_probe
+from gpuworker.tasks import address_probe, camera_probe
 from tests.factories import (
     T0,
     CameraFactory,
 )
 from tracking import live, snapshots
+from tracking.snapshots import address_sealed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("_surroundings")]
 
@@ -89,6 +92,11 @@ def test_probe_opens_the_address_and_tells_what_it_gives(
     found = viewer.get(address).json()
     assert (found["state"], found["width"], found["height"]) == ("done", 640, 360)
     assert found["message"] == "its pictures are 640x360 px, not 960x540"
+    assert found["fps"] == pytest.approx(10, abs=0.5)
+    assert found["has_picture"]
+    picture = viewer.get(f"{address}picture/")
+    assert (picture["Content-Type"], picture["Cache-Control"]) == ("image/jpeg", "no-store")
+    assert Image.open(io.BytesIO(picture.content)).size == (640, 360)
 
 
 def test_probe_of_a_bad_address_says_what_is_wrong_without_its_secrets(admin, camera):
@@ -98,4 +106,40 @@ def test_probe_of_a_bad_address_says_what_is_wrong_without_its_secrets(admin, ca
     assert found["state"] == "failed"
     assert "127.0.0.1" in found["message"]
     assert "s3cret" not in found["message"]
+    assert admin.get(f"/api/v1/cameras/{camera.pk}/probe/picture/").status_code == 404
     camera_probe(camera.pk + 1)  # gone meanwhile
+
+
+def test_address_is_tried_before_it_is_a_camera(
+    admin, settings, django_capture_on_commit_callbacks, monkeypatch
+):
+    sent = []
+    monkeypatch.setattr(current_app, "send_task", lambda name, args: sent.append((name, *args)))
+    with django_capture_on_commit_callbacks(execute=True):
+        started = admin.post("/api/v1/probes/", {"source_url": "sim://plaza/c2"})
+    assert (started.status_code, started.json()["state"]) == (202, "pending")
+    [(name, probe_id, sealed)] = sent
+    assert (name, probe_id) == (address_probe.name, started.json()["id"])
+    assert "plaza" not in sealed
+
+    address_probe(probe_id, sealed)
+    found = admin.get(f"/api/v1/probes/{probe_id}/").json()
+    assert (found["state"], found["width"], found["height"], found["message"]) == ("done", 640, 360, "")
+    assert Image.open(io.BytesIO(admin.get(f"/api/v1/probes/{probe_id}/picture/").content)).size == (640, 360)
+    assert admin.get(f"/api/v1/probes/{'0' * 32}/").status_code == 404
+
+
+def test_address_that_cannot_be_a_camera_is_refused_before_it_is_tried(admin, monkeypatch):
+    monkeypatch.setattr(current_app, "send_task", lambda *_: pytest.fail("sent"))
+    answer = admin.post("/api/v1/probes/", {"source_url": "ftp://10.0.0.1/x"})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["fields"]["source_url"][0].startswith("Begin the address with one of")
+
+
+def test_unreachable_address_says_what_to_check_without_its_secrets(admin):
+    address_probe("f" * 32, address_sealed("rtsp://u:s3cret@127.0.0.1:1/s"))
+    found = admin.get(f"/api/v1/probes/{'f' * 32}/").json()
+    assert (found["state"], found["has_picture"]) == ("failed", False)
+    assert found["message"] == (
+        "rtsp://***@127.0.0.1:1/s refused the connection: check host and port, and that it is switched on"
+    )

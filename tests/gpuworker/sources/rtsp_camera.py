@@ -26,6 +26,7 @@ class RtspCamera(socketserver.BaseRequestHandler):
     step_s: float
     sent_s: list[float]
     over: threading.Event
+    behind_s: float | None
 
     def handle(self) -> None:
         """Answer requests until the client wants to play."""
@@ -48,6 +49,8 @@ class RtspCamera(socketserver.BaseRequestHandler):
 
     def _play(self) -> None:
         start_s = time.monotonic()
+        if self.behind_s is not None:
+            self.request.sendall(_report(time.time() - self.behind_s))
         for number, picture in enumerate(self.pictures):
             stamp = round(number * self.step_s * CLOCK_HZ)
             packet = struct.pack("!BBHII", 0x80, 0x80 | PAYLOAD_TYPE, number, stamp, 1) + picture
@@ -58,10 +61,16 @@ class RtspCamera(socketserver.BaseRequestHandler):
 
 
 @contextmanager
-def rtsp_camera(greys: list[int], *, step_s: float) -> Iterator[tuple[str, list[float]]]:
-    """Run a camera that shows grey pictures; gives its address, and when it sent each picture."""
+def rtsp_camera(
+    greys: list[int], *, step_s: float, behind_s: float | None = None
+) -> Iterator[tuple[str, list[float]]]:
+    """Run a camera that shows grey pictures; gives its address, and when it sent each picture.
+
+    With ``behind_s`` it reports its clock, which is so much behind ours.
+    """
     over = threading.Event()
     settings: dict[str, Any] = {"pictures": _encoded(greys), "step_s": step_s, "over": over, "sent_s": []}
+    settings["behind_s"] = behind_s
     handler = type("Handler", (RtspCamera,), settings)
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
@@ -72,6 +81,14 @@ def rtsp_camera(greys: list[int], *, step_s: float) -> Iterator[tuple[str, list[
         over.set()
         server.shutdown()
         thread.join()
+
+
+def _report(at_s: float) -> bytes:
+    """Give a sender report for the first picture's time stamp on the line's control channel; RFC 3550, 6.4.1."""
+    ntp_s = at_s + 2_208_988_800
+    fraction = int(ntp_s % 1 * 2**32)
+    report = struct.pack("!BBHIIIIII", 0x80, 200, 6, 1, int(ntp_s), fraction, 0, 0, 0)
+    return struct.pack("!cBH", b"$", 1, len(report)) + report
 
 
 def _request(file) -> list[str]:

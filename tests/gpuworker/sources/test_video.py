@@ -174,7 +174,7 @@ def test_broken_packets_are_left_out_and_counted(tmp_path):
     assert since(frames[-1]) > 2.9  # one of the first thirty is missing
     with pytest.raises(EndOfSource, match="is over"):
         drain(source)
-    assert source._decoder.broken >= 1  # type: ignore[attr-defined]
+    assert source.decoder.broken >= 1  # type: ignore[attr-defined]
 
 
 def test_file_without_pictures_is_refused(tmp_path):

@@ -6,7 +6,7 @@ from django.contrib import admin, messages
 from django.db.models import Count, Field, ImageField, Prefetch, Q, QuerySet
 from django.forms import FileInput, ModelForm
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.admin import UserAdmin
 from accounts.auditing import AuditedAdmin
 from accounts.models import User
-from environments import services
+from environments import pages, services
 from environments.forms import CalibrationForm, CameraForm, FloorPlanForm, ZoneForm
 from environments.geometry import GeometryError
 from environments.models import Calibration, Camera, CameraState, Environment, FloorPlan, Grant, Zone
@@ -109,6 +109,15 @@ class EnvironmentAdmin(PlaceAdmin):
             cameras_online=Count("cameras", filter=enabled & Q(cameras__state=CameraState.ONLINE)),
         )
 
+    def get_urls(self) -> list[Any]:
+        """Add the pages on which a floor plan is put to scale and zones are drawn."""
+        wrapped = self.admin_site.admin_view
+        return [
+            path("<int:environment_id>/plan/", wrapped(pages.plan), name="environments_environment_plan"),
+            path("<int:environment_id>/zones/", wrapped(pages.zones), name="environments_environment_zones"),
+            *super().get_urls(),
+        ]
+
     @admin.display(description=_("cameras online"))
     def cameras_up(self, environment: Environment) -> str:
         """Show how many cameras are up."""
@@ -155,6 +164,12 @@ class CameraAdmin(PlaceAdmin):
         cameras: QuerySet[Camera] = super().get_queryset(request)
         return cameras.prefetch_related(Prefetch("calibrations", active, to_attr="active_calibrations"))
 
+    def get_urls(self) -> list[Any]:
+        """Add the page on which a camera is calibrated by clicks."""
+        calibrate = self.admin_site.admin_view(pages.calibrate)
+        name = "environments_camera_calibrate"
+        return [path("<int:camera_id>/calibrate/", calibrate, name=name), *super().get_urls()]
+
     @admin.display(description=_("source"))
     def source(self, camera: Camera) -> str:
         """Show the address without its password."""
@@ -177,9 +192,9 @@ class CameraAdmin(PlaceAdmin):
             return gettext("Save the camera first.")
         active: list[Calibration] = camera.active_calibrations  # type: ignore[attr-defined]
         if not active:
-            address = reverse("admin:environments_calibration_add") + f"?camera={camera.pk}"
+            address = reverse("admin:environments_camera_calibrate", args=[camera.pk])
             return format_html('<a href="{}">{}</a>', address, gettext("not calibrated: do it now"))
-        address = reverse("admin:environments_calibration_change", args=[active[0].pk])
+        address = reverse("admin:environments_camera_calibrate", args=[camera.pk])
         try:
             calibration_model(calibration=active[0], camera=camera)
         except GeometryError as error:

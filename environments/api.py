@@ -25,6 +25,7 @@ from environments.selectors import (
     active_calibrations,
     environments_visible_to,
     environments_with_camera_counts,
+    fit_worth,
     plan_picture,
 )
 from environments.serializers import (
@@ -34,6 +35,8 @@ from environments.serializers import (
     FloorPlanSerializer,
     GrantSerializer,
     NewFloorPlanSerializer,
+    TrialSerializer,
+    TriedSerializer,
     ZoneSerializer,
 )
 
@@ -130,6 +133,8 @@ class CameraViewSet(Audited, InVisiblePlaces, ModelViewSet):
     needs = {
         "calibration": "environments.view_calibration",
         "calibration_put": "environments.add_calibration",
+        "calibrations": "environments.view_calibration",
+        "calibration_use": "environments.change_calibration",
     }
 
     def get_queryset(self) -> QuerySet[Camera]:
@@ -151,6 +156,45 @@ class CameraViewSet(Audited, InVisiblePlaces, ModelViewSet):
         reading.is_valid(raise_exception=True)
         reading.save(camera=self.get_object(), created_by=request.user)
         return Response(reading.data)
+
+    @extend_schema(responses=CalibrationSerializer(many=True))
+    @action(detail=True, methods=["get"], filter_backends=[])
+    def calibrations(self, request: Request, pk: str) -> Response:
+        """List the versions of a camera's calibration, newest first."""
+        versions = self.get_object().calibrations.select_related("camera", "created_by")
+        page = self.paginate_queryset(versions.order_by("-created_at", "-pk"))
+        return self.get_paginated_response(CalibrationSerializer(page, many=True).data)
+
+    @extend_schema(request=None, responses=CalibrationSerializer)
+    @action(detail=True, methods=["post"], url_path="calibrations/(?P<version>[0-9]+)/use")
+    def calibration_use(self, request: Request, pk: str, version: str) -> Response:
+        """Use an earlier version again."""
+        calibration = get_object_or_404(Calibration, camera=self.get_object(), pk=version)
+        services.calibration_activate(calibration=calibration)
+        return Response(CalibrationSerializer(calibration).data)
+
+
+class CalibrationTrialViewSet(InVisiblePlaces, GenericViewSet):
+    """Tries calibrations: nothing is stored, and nothing written down, as points are dragged about."""
+
+    queryset = Camera.objects.select_related("environment", "environment__floor_plan")
+    serializer_class = TriedSerializer
+    lookup_value_regex = "[0-9]+"
+    filter_backends = []
+    pagination_class = None
+    needs = {"fit": "environments.add_calibration"}
+
+    @extend_schema(request=TrialSerializer, responses=TriedSerializer)
+    @action(detail=True, methods=["post"], url_path="calibration/fit")
+    def fit(self, request: Request, pk: str) -> Response:
+        """Say what point pairs are worth, without calibrating."""
+        camera = self.get_object()
+        reading = TrialSerializer(data=request.data)
+        reading.is_valid(raise_exception=True)
+        plan = getattr(camera.environment, "floor_plan", None)
+        pairs = reading.validated_data["point_pairs"]
+        worth = fit_worth(fit=reading.fit(camera), point_pairs=pairs, plan=plan)
+        return Response(TriedSerializer(worth).data)
 
 
 class ZoneViewSet(Audited, InVisiblePlaces, ModelViewSet):

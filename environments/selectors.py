@@ -1,18 +1,22 @@
 """What others ask of environments: who may see them, and their cameras as geometry understands them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
 from django.utils.http import quote_etag
 
 from accounts.models import User
-from environments.geometry import CameraModel, GeometryError, Lens
-from environments.models import Calibration, Camera, CameraState, Environment, FloorPlan, Grant
+from environments.geometry import CameraModel, Floats, GeometryError, Lens, PairsFit
+from environments.models import Calibration, Camera, CameraState, Environment, FloorPlan, Grant, PointPair
 from environments.polygons import as_floats
 
+TRUST_STEPS_M = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
+TRUST_CELLS = 48  # along the longer side
 # what browsers show as a picture and nothing else: an SVG, say, could carry a script
 PLAN_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 
@@ -161,6 +165,86 @@ def calibration_errors(*, calibration: Calibration) -> list[PairError]:
             table.tolist(), errors_m.tolist(), errors_px.tolist(), strict=True
         )
     ]
+
+
+def fit_worth(*, fit: PairsFit, point_pairs: Sequence[PointPair], plan: FloorPlan | None) -> dict[str, Any]:
+    """Say what a fit to point pairs is worth, in plain numbers."""
+    lens, used = fit.model.lens, fit.inliers
+    columns = (fit.errors_m, fit.errors_px, fit.left_out_m, fit.left_out_px)
+    names = ("error_m", "error_px", "left_out_m", "left_out_px")
+    errors = [
+        dict(pair) | dict(zip(names, map(_finite, row), strict=True)) | {"is_outlier": not is_used}
+        for pair, row, is_used in zip(
+            point_pairs, np.column_stack(columns).tolist(), used.tolist(), strict=True
+        )
+    ]
+    trust = trust_map(fit=fit, plan=plan)
+    cells = ("x", "y", "major_m", "minor_m", "angle_rad")
+    return {
+        "kind": fit.kind,
+        "h_world_to_image": fit.model.h_world_to_image.tolist(),
+        "camera_matrix": None if lens is None else lens.matrix.tolist(),
+        "distortion": None if lens is None else lens.distortion.tolist(),
+        "errors": errors,
+        "median_error_m": _median(fit.errors_m[used]),
+        "median_error_px": _median(fit.errors_px[used]),
+        "median_left_out_m": _median(fit.left_out_m[used]),
+        "refused": {str(kind): reason for kind, reason in fit.refused.items()},
+        "warnings": [{"code": w.code, "message": w.message, "pairs": list(w.pairs)} for w in fit.warnings],
+        "trust": {
+            "step_m": trust.step_m,
+            "cells": [dict(zip(cells, row, strict=True)) for row in trust.cells.round(4).tolist()],
+        },
+    }
+
+
+def _median(values: Floats) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How exactly a camera would place somebody, in squares of the floor that it sees.
+
+    Attributes:
+        step_m: side of a square.
+        cells: (n, 5): centre x and y (m), larger and smaller standard deviation (m), and the direction of the larger
+            one (rad, counter-clockwise from x).
+    """
+
+    step_m: float
+    cells: Floats
+
+
+def trust_map(*, fit: PairsFit, plan: FloorPlan | None) -> Trust:
+    """Say where on the floor plan a camera can be trusted; without a plan, in its field of view."""
+    low, high = _bounds_m(fit.model, plan)
+    extent_m = float(max(high - low)) if len(low) else 0.0
+    step_m = next((step for step in TRUST_STEPS_M if extent_m / step <= TRUST_CELLS), extent_m / TRUST_CELLS)
+    if not extent_m:
+        return Trust(step_m, np.zeros((0, 5)))
+    first, last = np.floor(low / step_m), np.ceil(high / step_m)
+    xs, ys = (np.arange(a, b) * step_m + step_m / 2 for a, b in zip(first, last, strict=True))
+    points = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
+    px = fit.model.to_picture(points)
+    seen = ((px >= 0) & (px <= [fit.model.width, fit.model.height])).all(axis=1)  # NaN is not
+    points = points[seen]
+    covariance = fit.floor_covariance(points)
+    known = np.isfinite(covariance).all(axis=(1, 2))
+    variances, axes = np.linalg.eigh(covariance[known])  # ascending
+    stds = np.sqrt(np.maximum(variances, 0.0))
+    angles = np.arctan2(axes[:, 1, 1], axes[:, 0, 1])
+    return Trust(step_m, np.column_stack([points[known], stds[:, 1], stds[:, 0], angles]))
+
+
+def _bounds_m(model: CameraModel, plan: FloorPlan | None) -> tuple[Floats, Floats]:
+    """Give the corners of the floor to look at; empty where there is none."""
+    if plan is None:
+        view = model.field_of_view()
+        return (view.min(axis=0), view.max(axis=0)) if len(view) else (np.zeros(0), np.zeros(0))
+    origin = np.array([-plan.origin_x_px, plan.origin_y_px - plan.height_px]) * plan.metres_per_px
+    return origin, origin + np.array([plan.width_px, plan.height_px]) * plan.metres_per_px
 
 
 def _finite(value: float) -> float | None:

@@ -5,7 +5,8 @@ from typing import Any, cast
 from django.contrib import admin, messages
 from django.db.models import Count, Field, ImageField, Prefetch, Q, QuerySet
 from django.forms import FileInput, ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -22,6 +23,7 @@ from environments.models import Calibration, Camera, CameraState, Environment, F
 from environments.selectors import calibration_errors, calibration_model
 
 # the stored picture is for those who may see its environment: its page shows it, no link of the widget
+PLAIN_SAVE = "_save"  # the button that asks for nothing else
 WITHOUT_LINK: dict[type[Field], dict[str, Any]] = {ImageField: {"widget": FileInput}}
 
 
@@ -109,6 +111,18 @@ class EnvironmentAdmin(PlaceAdmin):
             cameras_online=Count("cameras", filter=enabled & Q(cameras__state=CameraState.ONLINE)),
         )
 
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Show how far the set-up is."""
+        place = self.get_object(request, object_id)
+        kwargs["extra_context"] = {"progress": pages.progress_of(place) if place else None}
+        return super().change_view(request, object_id, *args, **kwargs)
+
+    def response_add(self, request: HttpRequest, obj: Environment, *args: Any) -> HttpResponse:
+        """Lead on to the floor plan, where nothing else was asked for."""
+        if PLAIN_SAVE in request.POST and not hasattr(obj, "floor_plan"):
+            return redirect("admin:environments_environment_plan", obj.pk)
+        return super().response_add(request, obj, *args)
+
     def get_urls(self) -> list[Any]:
         """Add the pages on which a floor plan is put to scale and zones are drawn."""
         wrapped = self.admin_site.admin_view
@@ -163,6 +177,12 @@ class CameraAdmin(PlaceAdmin):
         active = Calibration.objects.filter(is_active=True)
         cameras: QuerySet[Camera] = super().get_queryset(request)
         return cameras.prefetch_related(Prefetch("calibrations", active, to_attr="active_calibrations"))
+
+    def response_add(self, request: HttpRequest, obj: Camera, *args: Any) -> HttpResponse:
+        """Lead on to the calibration, where nothing else was asked for."""
+        if PLAIN_SAVE in request.POST:
+            return redirect("admin:environments_camera_calibrate", obj.pk)
+        return super().response_add(request, obj, *args)
 
     def get_urls(self) -> list[Any]:
         """Add the page on which a camera is calibrated by clicks."""

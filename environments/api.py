@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
-from rest_framework import mixins
+from rest_framework import mixins, status
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
 from rest_framework.generics import get_object_or_404
@@ -20,7 +20,7 @@ from accounts.models import User
 from environments import services
 from environments.filters import CameraFilter, GrantFilter, ZoneFilter
 from environments.models import Calibration, Camera, Environment, FloorPlan, Grant, Zone
-from environments.pictures import PictureRefused
+from environments.pictures import PictureRefused, picture_clean
 from environments.selectors import (
     active_calibrations,
     environments_visible_to,
@@ -32,6 +32,7 @@ from environments.serializers import (
     CalibrationSerializer,
     CameraSerializer,
     EnvironmentSerializer,
+    FloorPlanPlaceSerializer,
     FloorPlanSerializer,
     GrantSerializer,
     NewFloorPlanSerializer,
@@ -67,7 +68,8 @@ class EnvironmentViewSet(Audited, ModelViewSet):
     ordering_fields = ["slug", "name", "created_at"]
     audit_reads = ()  # what is seen there is written down where it is asked for
     needs = {"plan": "environments.view_floorplan", "picture": "environments.view_floorplan"} | {
-        "plan_put": "environments.change_floorplan"
+        "plan_put": "environments.change_floorplan",
+        "plan_patch": "environments.change_floorplan",
     }
 
     def get_queryset(self) -> QuerySet[Environment]:
@@ -82,16 +84,33 @@ class EnvironmentViewSet(Audited, ModelViewSet):
         plan = get_object_or_404(FloorPlan, environment=self.get_object())
         return Response(FloorPlanSerializer(plan).data)
 
-    @extend_schema(request=NewFloorPlanSerializer, responses=FloorPlanSerializer)
+    @extend_schema(request=NewFloorPlanSerializer, responses={200: FloorPlanSerializer, 204: None})
     @plan.mapping.put
     def plan_put(self, request: Request, slug: str) -> Response:
         """Put a picture under the map."""
         reading = NewFloorPlanSerializer(data=request.data)
         reading.is_valid(raise_exception=True)
+        given, environment = reading.validated_data, self.get_object()
         try:
-            plan = services.floor_plan_set(environment=self.get_object(), **reading.validated_data)
+            if given.pop("check_only"):
+                picture_clean(given["image"])
+                return Response(status=status.HTTP_204_NO_CONTENT)
+            plan = services.floor_plan_set(environment=environment, **given)
         except PictureRefused as error:
             raise ValidationError({"image": [str(error)]}) from error
+        return Response(FloorPlanSerializer(plan).data)
+
+    @extend_schema(request=FloorPlanPlaceSerializer, responses=FloorPlanSerializer)
+    @plan.mapping.patch
+    def plan_patch(self, request: Request, slug: str) -> Response:
+        """Put the floor plan to another scale and origin, and turn its picture."""
+        plan = get_object_or_404(FloorPlan, environment=self.get_object())
+        reading = FloorPlanPlaceSerializer(data=request.data)
+        reading.is_valid(raise_exception=True)
+        try:
+            plan = services.floor_plan_place(plan=plan, **reading.validated_data)
+        except PictureRefused as error:
+            raise ValidationError({"turn_deg": [str(error)]}) from error
         return Response(FloorPlanSerializer(plan).data)
 
     @extend_schema(
@@ -115,7 +134,7 @@ class EnvironmentViewSet(Audited, ModelViewSet):
 
     def get_parsers(self) -> list[Any]:
         """Read pictures as forms, everything else as JSON."""
-        is_picture = getattr(self, "action_map", {}).get("put") == "plan_put"
+        is_picture = getattr(self, "action_map", {}).get("put") == "plan_put" and self.request.method == "PUT"
         return [MultiPartParser()] if is_picture else super().get_parsers()
 
 

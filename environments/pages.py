@@ -6,9 +6,11 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_safe
 
 from environments.models import Camera, CameraState, Environment, FloorPlan
+from environments.selectors import setup_state
 
 SUBPROTOCOL = "spoton.v1"
 
@@ -75,12 +77,62 @@ def zones(request: HttpRequest, environment_id: int) -> HttpResponse:
     return _page(request, "zones", place, setup)
 
 
+def progress_of(place: Environment) -> list[dict[str, Any]]:
+    """Give the steps of a place's set-up as they are shown: title, address, state in words, whether it is done."""
+    state = setup_state(environment=place)
+    camera_list = f"{reverse('admin:environments_camera_changelist')}?environment__id__exact={place.pk}"
+    calibration = camera_list
+    if state.uncalibrated is not None:
+        calibration = reverse("admin:environments_camera_calibrate", args=[state.uncalibrated.pk])
+    add_camera = f"{reverse('admin:environments_camera_add')}?environment={place.pk}"
+    cameras = ngettext("%(count)d camera", "%(count)d cameras", state.cameras) % {"count": state.cameras}
+    calibrated = gettext("%(count)d of %(all)d") % {"count": state.calibrated, "all": state.cameras}
+    zones = ngettext("%(count)d drawn", "%(count)d drawn", state.zones) % {"count": state.zones}
+    return [
+        _step(
+            gettext("Floor plan"),
+            reverse("admin:environments_environment_plan", args=[place.pk]),
+            gettext("there") if state.has_plan else gettext("put one in"),
+            is_done=state.has_plan,
+        ),
+        _step(
+            gettext("Cameras"),
+            camera_list if state.cameras else add_camera,
+            cameras if state.cameras else gettext("add the first one"),
+            is_done=state.cameras > 0,
+        ),
+        _step(
+            gettext("Calibration"),
+            calibration,
+            calibrated,
+            is_done=state.cameras > 0 and state.uncalibrated is None,
+        ),
+        _step(
+            gettext("Zones and lines"),
+            reverse("admin:environments_environment_zones", args=[place.pk]),
+            zones if state.zones else gettext("draw some, or none"),
+            is_done=state.zones > 0,
+        ),
+        _step(
+            gettext("Tracking"),
+            reverse("live", args=[place.slug]),
+            gettext("running") if state.online else gettext("start it in the live view"),
+            is_done=state.online > 0,
+        ),
+    ]
+
+
+def _step(title: str, address: str, state: str, *, is_done: bool) -> dict[str, Any]:
+    return {"title": title, "address": address, "state": state, "is_done": is_done}
+
+
 def _page(
     request: HttpRequest, name: str, place: Environment, setup: dict[str, Any], **more: Any
 ) -> HttpResponse:
     context = admin.site.each_context(request) | {
         "place": place,
         "setup": setup,
+        "step": name,
         "is_nav_sidebar_enabled": False,  # the room is for the pictures
         **more,
     }

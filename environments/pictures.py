@@ -4,6 +4,7 @@ Writing anew leaves out whatever else a file may hold: scripts or archives behin
 """
 
 import io
+import math
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -62,6 +63,36 @@ def picture_clean(file: IO[bytes]) -> CleanPicture:
         raise
     except UNREADABLE as error:
         raise PictureRefused("this is no picture that can be read: use a PNG, JPEG or WebP file") from error
+
+
+def picture_turned(
+    content: bytes, *, turn_deg: float, point: tuple[float, float]
+) -> tuple[CleanPicture, tuple[float, float]]:
+    """Turn a clean picture counter-clockwise, and give where a point of it lies then.
+
+    What comes into the corners has the colour of its first pixel.
+
+    Raises:
+        PictureRefused: it would be too large.
+    """
+    picture: Any = Image.open(io.BytesIO(content))
+    a = math.radians(turn_deg)
+    width = abs(picture.width * math.cos(a)) + abs(picture.height * math.sin(a))
+    height = abs(picture.width * math.sin(a)) + abs(picture.height * math.cos(a))
+    if max(width, height) > MAX_SIDE_PX or width * height > MAX_PIXELS:
+        raise PictureRefused(
+            f"turned, the picture would have {width:.0f}x{height:.0f} px: make it smaller first"
+        )
+    turned = picture.rotate(
+        turn_deg, resample=Image.Resampling.BICUBIC, expand=True, fillcolor=picture.getpixel((0, 0))
+    )
+    turned.format = picture.format
+    u, v = point[0] - picture.width / 2, point[1] - picture.height / 2
+    moved = (
+        u * math.cos(a) + v * math.sin(a) + turned.width / 2,
+        v * math.cos(a) - u * math.sin(a) + turned.height / 2,
+    )
+    return _written_anew(turned), moved
 
 
 def _written_anew(picture: Any) -> CleanPicture:

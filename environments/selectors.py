@@ -67,6 +67,36 @@ def environments_with_camera_counts(*, environments: QuerySet[Environment]) -> Q
     )
 
 
+@dataclass(frozen=True, slots=True)
+class SetupState:
+    """How far the set-up of a place is.
+
+    Attributes:
+        uncalibrated: the first enabled camera without a calibration, in the order of the grid; None for none.
+    """
+
+    has_plan: bool
+    cameras: int
+    calibrated: int
+    uncalibrated: Camera | None
+    zones: int
+    online: int
+
+
+def setup_state(*, environment: Environment) -> SetupState:
+    """Say how far the set-up of a place is; of its cameras, the enabled ones count."""
+    cameras = list(cameras_with_calibration(environment=environment).filter(enabled=True))
+    bare = [camera for camera in cameras if not camera.active_calibrations]  # type: ignore[attr-defined]
+    return SetupState(
+        has_plan=FloorPlan.objects.filter(environment=environment).exists(),
+        cameras=len(cameras),
+        calibrated=len(cameras) - len(bare),
+        uncalibrated=bare[0] if bare else None,
+        zones=environment.zones.count(),
+        online=sum(camera.state == CameraState.ONLINE for camera in cameras),
+    )
+
+
 def plan_picture(*, plan: FloorPlan) -> Picture | None:
     """Give a floor plan's picture; None where its file is gone."""
     try:

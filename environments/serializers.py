@@ -380,25 +380,41 @@ class FloorPlanSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class NewFloorPlanSerializer(serializers.Serializer):
+class FormNumberField(serializers.FloatField):
+    """Reads a finite number of a sensible size, also from a form, which sends texts."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**{"min_value": -MAX_COORDINATE, "max_value": MAX_COORDINATE} | given)
+
+    def to_internal_value(self, data: Any) -> float:
+        """Refuse what is no number: bounds do not."""
+        value = float(super().to_internal_value(data))
+        if value != value:
+            raise serializers.ValidationError(_("Give a number."))
+        return value
+
+
+class FloorPlanPlaceSerializer(serializers.Serializer):
+    """Reads how a floor plan's picture lies on the floor."""
+
+    metres_per_px = FormNumberField(min_value=1e-4, max_value=1e3)
+    origin_x_px = FormNumberField(default=0.0)
+    origin_y_px = FormNumberField(default=0.0)
+    turn_deg = FormNumberField(
+        min_value=-360.0,
+        max_value=360.0,
+        default=0.0,
+        help_text="turn the picture counter-clockwise, with the origin in it",
+    )
+
+
+class NewFloorPlanSerializer(FloorPlanPlaceSerializer):
     """Reads a floor plan with its picture."""
 
     image = serializers.FileField(help_text="PNG, JPEG or WebP")
-    metres_per_px = serializers.FloatField(min_value=1e-4, max_value=1e3)
-    origin_x_px = serializers.FloatField(min_value=-MAX_COORDINATE, max_value=MAX_COORDINATE, default=0.0)
-    origin_y_px = serializers.FloatField(min_value=-MAX_COORDINATE, max_value=MAX_COORDINATE, default=0.0)
-
-    def validate_metres_per_px(self, value: float) -> float:
-        """Refuse what is no number: bounds do not."""
-        return _finite(value)
-
-    def validate_origin_x_px(self, value: float) -> float:
-        """Refuse what is no number: bounds do not."""
-        return _finite(value)
-
-    def validate_origin_y_px(self, value: float) -> float:
-        """Refuse what is no number: bounds do not."""
-        return _finite(value)
+    check_only = serializers.BooleanField(
+        default=False, help_text="say what is wrong with it, and store nothing"
+    )
 
 
 class GrantSerializer(StrictTypes, serializers.ModelSerializer):
@@ -414,9 +430,3 @@ class GrantSerializer(StrictTypes, serializers.ModelSerializer):
     def create(self, validated_data: dict[str, Any]) -> Grant:
         """Let a user see an environment."""
         return services.grant_add(**validated_data)
-
-
-def _finite(value: float) -> float:
-    if value != value:
-        raise serializers.ValidationError(_("Give a number."))
-    return value

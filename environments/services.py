@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
 import numpy as np
@@ -26,7 +27,7 @@ from environments.models import (
     Zone,
     ZoneKind,
 )
-from environments.pictures import picture_clean
+from environments.pictures import CleanPicture, picture_clean, picture_turned
 from environments.polygons import as_floats, check_line, check_polygon
 from environments.secrets import mask_credentials
 from environments.selectors import calibration_model
@@ -325,8 +326,11 @@ def floor_plan_set(
     metres_per_px: float,
     origin_x_px: float = 0.0,
     origin_y_px: float = 0.0,
+    turn_deg: float = 0.0,
 ) -> FloorPlan:
     """Put a picture under the map, in place of the one that is there; it is written anew, see pictures.py.
+
+    Given in pixels of the picture as it is, the origin moves along when it is turned, counter-clockwise.
 
     Raises:
         PictureRefused: the file is no picture, or too large.
@@ -334,10 +338,49 @@ def floor_plan_set(
     """
     picture = picture_clean(cast(IO[bytes], image))
     plan = FloorPlan.objects.filter(environment=environment).first() or FloorPlan(environment=environment)
-    replaced = plan.image.name if plan.pk else None
-    plan.image = ContentFile(picture.content, name=f"{environment.slug}{picture.suffix}")
+    return _plan_stored(plan, picture, metres_per_px, (origin_x_px, origin_y_px), turn_deg)
+
+
+def floor_plan_place(
+    *,
+    plan: FloorPlan,
+    metres_per_px: float,
+    origin_x_px: float,
+    origin_y_px: float,
+    turn_deg: float = 0.0,
+) -> FloorPlan:
+    """Put a floor plan to another scale and origin, and turn its picture.
+
+    Raises:
+        PictureRefused: turned, it would be too large.
+        ValidationError: by field: the scale is not positive, ...
+    """
+    origin = (origin_x_px, origin_y_px)
+    if turn_deg:
+        with plan.image.open() as file:
+            picture = CleanPicture(file.read(), Path(str(plan.image.name)).suffix)
+        return _plan_stored(plan, picture, metres_per_px, origin, turn_deg)
     plan.metres_per_px = metres_per_px
-    plan.origin_x_px, plan.origin_y_px = origin_x_px, origin_y_px
+    plan.origin_x_px, plan.origin_y_px = origin
+    plan.full_clean(exclude=["image"])
+    plan.save(update_fields=["metres_per_px", "origin_x_px", "origin_y_px"])
+    return plan
+
+
+def _plan_stored(
+    plan: FloorPlan,
+    picture: CleanPicture,
+    metres_per_px: float,
+    origin_px: tuple[float, float],
+    turn_deg: float,
+) -> FloorPlan:
+    """Store a floor plan with a new picture; the old one is deleted once that is sure."""
+    if turn_deg:
+        picture, origin_px = picture_turned(picture.content, turn_deg=turn_deg, point=origin_px)
+    replaced = plan.image.name if plan.pk else None
+    plan.image = ContentFile(picture.content, name=f"{plan.environment.slug}{picture.suffix}")
+    plan.metres_per_px = metres_per_px
+    plan.origin_x_px, plan.origin_y_px = origin_px
     plan.full_clean(exclude=["image"])
     plan.save()
     if replaced:

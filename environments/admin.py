@@ -22,8 +22,8 @@ from environments.geometry import GeometryError
 from environments.models import Calibration, Camera, CameraState, Environment, FloorPlan, Grant, Zone
 from environments.selectors import calibration_errors, calibration_model
 
-# the stored picture is for those who may see its environment: its page shows it, no link of the widget
 PLAIN_SAVE = "_save"  # the button that asks for nothing else
+# the stored picture is for those who may see its environment: its page shows it, no link of the widget
 WITHOUT_LINK: dict[type[Field], dict[str, Any]] = {ImageField: {"widget": FileInput}}
 
 

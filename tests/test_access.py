@@ -86,6 +86,9 @@ CAMERA: Body = lambda s: {  # noqa: E731
 ZONE: Body = lambda s: {"environment": s.slug, "key": "new", "name": "New", "points_m": SQUARE}  # noqa: E731
 PLACE: Body = lambda s: {"slug": "new", "name": "New"}  # noqa: E731
 CALIBRATION: Body = lambda s: {"h_image_to_world": [[0.01, 0, 0], [0, 0.01, 0], [0, 0, 1]]}  # noqa: E731
+TRIAL: Body = lambda s: {  # noqa: E731
+    "point_pairs": [{"u": 100 * x + 9, "v": 100 * y + 9, "x": x, "y": -y} for x, y in SQUARE]
+}
 PLAN: Body = lambda s: {"image": picture(), "metres_per_px": 1}  # noqa: E731
 USER: Body = lambda s: {"username": "new", "password": "correct horse battery"}  # noqa: E731
 RULE: Body = lambda s: {"environment": s.slug, "name": "New", "kinds": ["zone_enter"]}  # noqa: E731
@@ -137,6 +140,7 @@ MATRIX: dict[str, tuple[str, Body]] = {
     "DELETE environment-detail": ("set up", NOTHING),
     "GET environment-plan": ("look", NOTHING),
     "PUT environment-plan": ("set up", PLAN),
+    "PATCH environment-plan": ("set up", lambda s: {"metres_per_px": 1}),
     "GET environment-picture": ("look", NOTHING),
     "GET environment-layout": ("look", NOTHING),
     "GET camera-list": ("anybody", NOTHING),
@@ -147,6 +151,9 @@ MATRIX: dict[str, tuple[str, Body]] = {
     "DELETE camera-detail": ("set up", NOTHING),
     "GET camera-calibration": ("look", NOTHING),
     "PUT camera-calibration": ("set up", CALIBRATION),
+    "POST camera-calibration-fit": ("set up", TRIAL),
+    "GET camera-calibrations": ("look", NOTHING),
+    "POST camera-calibration-use": ("set up", NOTHING),
     "GET camera-look-snapshot": ("look", NOTHING),
     "GET camera-look-probe": ("look", NOTHING),
     "POST camera-look-probe": ("set up", NOTHING),
@@ -278,7 +285,7 @@ def scene(db, settings, tmp_path, redis_url, monkeypatch):
     for probe_id in (str(camera.pk), PROBE):
         probe_note(probe_id=probe_id, state="pending", at=timezone.now())
         picture_note(probe_id=probe_id, jpeg=b"a picture")
-    CalibrationFactory.create(camera=camera)
+    calibration = CalibrationFactory.create(camera=camera)
     session = TrackingSessionFactory.create(environment=place)
     person = PersonFactory.create(environment=place)
     track = TrackFactory.create(session=session, person=person)
@@ -292,6 +299,7 @@ def scene(db, settings, tmp_path, redis_url, monkeypatch):
         place=place,
         other=other,
         session=session,
+        calibration=calibration,
         keys={
             "camera": camera.pk,
             "session": session.pk,
@@ -327,6 +335,8 @@ def address_of(name: str, scene: SimpleNamespace, user: Any) -> str:
     if kind == "audit" and name == "audit-detail":
         audit_write(actor=None, action=AuditAction.VIEWED, kind="person", now=timezone.now())
         return reverse(name, args=[AuditEntry.objects.latest("pk").pk])
+    if name == "camera-calibration-use":
+        return reverse(name, args=[scene.keys["camera"], scene.calibration.pk])
     if kind in scene.keys and not name.endswith(("-list", "-history")):
         return reverse(name, args=[scene.keys[kind]])
     return reverse(name)

@@ -19,9 +19,8 @@ UNREADABLE = (
     OSError,
     ValueError,
     SyntaxError,  # of a damaged PNG
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
 )
+BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 class PictureRefused(ValueError):  # noqa: N818 - named for what is wrong
@@ -61,6 +60,10 @@ def picture_clean(file: IO[bytes]) -> CleanPicture:
         return _written_anew(picture)
     except PictureRefused:
         raise
+    except BOMBS as error:  # so large that its size is not even told
+        raise PictureRefused(
+            f"the picture has more than {MAX_PIXELS // 10**6} million pixels: make it smaller"
+        ) from error
     except UNREADABLE as error:
         raise PictureRefused("this is no picture that can be read: use a PNG, JPEG or WebP file") from error
 

@@ -220,7 +220,10 @@ def fit_worth(*, fit: PairsFit, point_pairs: Sequence[PointPair], plan: FloorPla
         "median_error_px": _median(fit.errors_px[used]),
         "median_left_out_m": _median(fit.left_out_m[used]),
         "refused": {str(kind): reason for kind, reason in fit.refused.items()},
-        "warnings": [{"code": w.code, "message": w.message, "pairs": list(w.pairs)} for w in fit.warnings],
+        "warnings": [
+            {"code": w.code, "message": w.message, "pairs": list(w.pairs), "is_fatal": w.is_fatal}
+            for w in fit.warnings
+        ],
         "trust": {
             "step_m": trust.step_m,
             "cells": [dict(zip(cells, row, strict=True)) for row in trust.cells.round(4).tolist()],

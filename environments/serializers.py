@@ -332,6 +332,7 @@ class PairsWarningSerializer(serializers.Serializer):
     code = serializers.CharField()
     message = serializers.CharField()
     pairs = serializers.ListField(child=serializers.IntegerField(), help_text="which ones, from 0; none: all")
+    is_fatal = serializers.BooleanField(help_text="whether it keeps them from being used")
 
 
 class TrustCellSerializer(serializers.Serializer):

@@ -92,8 +92,8 @@ class Stack:
             self._start("worker", ["manage.py", "run_worker"])
 
     def start_celery(self) -> None:
-        """Start what sends e-mails and calls webhooks."""
-        words = ["-m", "celery", "-q", "-A", "spoton", "worker", "-Q", "notifications"]
+        """Start what opens cameras' addresses, sends e-mails and calls webhooks."""
+        words = ["-m", "celery", "-q", "-A", "spoton", "worker", "-Q", "celery,notifications"]
         self._start("celery", [*words, "--pool", "threads", "--concurrency", "2"])
 
     def answers(self) -> bool:

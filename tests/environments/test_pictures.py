@@ -10,7 +10,7 @@ from PIL import Image
 from accounts.models import Role
 from environments import pictures
 from environments.models import FloorPlan
-from environments.pictures import PictureRefused, picture_clean
+from environments.pictures import PictureRefused, picture_clean, picture_turned
 from tests.factories import EnvironmentFactory
 from tests.roles import client_with, roles_ensure
 
@@ -94,6 +94,41 @@ def test_what_is_no_picture_is_refused(content):
 def test_picture_that_would_fill_the_memory_is_refused_before_it_is_unpacked(size):
     with pytest.raises(PictureRefused):
         picture_clean(io.BytesIO(png_claiming(*size)))
+
+
+@pytest.mark.parametrize(
+    ("turn_deg", "size", "place"),
+    [
+        (90, (6, 8), (1.0, 7.0)),
+        (-90, (6, 8), (5.0, 1.0)),
+        (180, (8, 6), (7.0, 5.0)),
+    ],
+)
+def test_picture_is_turned_with_a_point_of_it(turn_deg, size, place):
+    turned, point = picture_turned(made(), turn_deg=turn_deg, point=(1.0, 1.0))
+    assert Image.open(io.BytesIO(turned.content)).size == size
+    assert point == pytest.approx(place, abs=0.01)
+
+
+def test_mark_in_a_turned_picture_lies_where_its_point_is_said_to_be():
+    file = io.BytesIO()
+    picture = Image.new("RGB", (120, 80), "white")
+    picture.paste("black", (98, 18, 103, 23))
+    picture.save(file, "PNG")
+    turned, (u, v) = picture_turned(file.getvalue(), turn_deg=30, point=(100.5, 20.5))
+    shown = Image.open(io.BytesIO(turned.content)).convert("L")
+    dark = [(x, y) for x in range(shown.width) for y in range(shown.height) if shown.getpixel((x, y)) < 60]
+    assert (
+        sum(x for x, _ in dark) / len(dark) + 0.5,
+        sum(y for _, y in dark) / len(dark) + 0.5,
+    ) == pytest.approx((u, v), abs=0.4)
+    assert shown.getpixel((0, 0)) == 255  # what came into the corners
+
+
+def test_picture_that_would_grow_too_large_is_not_turned(monkeypatch):
+    monkeypatch.setattr(pictures, "MAX_SIDE_PX", 9)
+    with pytest.raises(PictureRefused, match="turned, the picture would have 10x10 px"):
+        picture_turned(made(), turn_deg=45, point=(0, 0))
 
 
 def test_file_that_is_too_large_is_refused(monkeypatch):

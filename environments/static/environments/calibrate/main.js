@@ -213,8 +213,13 @@ function showPairs() {
   byId("undo").disabled = !pairs.canUndo;
   byId("redo").disabled = !pairs.canRedo;
   byId("pairs-empty").hidden = pairs.list.length > 0;
-  byId("save").disabled = !fitting.found || fitting.isAsking || Boolean(pairs.half) || !pairs.isChanged;
+  byId("save").disabled = !fitting.found || isRefused() || fitting.isAsking || Boolean(pairs.half) || !pairs.isChanged;
   showHint();
+}
+
+/** Say whether what is wrong keeps the pairs from being used. */
+function isRefused() {
+  return fitting.found?.numbers.warnings.some((found) => found.is_fatal) ?? false;
 }
 
 function showHint() {
@@ -228,7 +233,7 @@ function showHint() {
 function hintFor(count) {
   if (count === 0) return text("hintStart");
   if (count < 4) return text("hintMore", { left: 4 - count });
-  if (fitting.problem) return text("hintProblem");
+  if (fitting.problem || isRefused()) return text("hintProblem");
   if (count < 6) return text("hintSix");
   return text(pairs.isChanged ? "hintSave" : "hintSaved");
 }
@@ -238,7 +243,7 @@ function hintFor(count) {
 function showWorth() {
   const { numbers } = fitting.found ?? {};
   byId("worth").hidden = !numbers;
-  const messages = fitting.problem ? [{ message: fitting.problem, isBad: true, pairs: [] }] : (numbers?.warnings ?? []);
+  const messages = fitting.problem ? [{ message: fitting.problem, is_fatal: true, pairs: [] }] : (numbers?.warnings ?? []);
   byId("warnings").replaceChildren(...messages.map(warning));
   if (!numbers) return;
   byId("worth-m").textContent = metres(numbers.median_error_m);
@@ -256,10 +261,10 @@ function grade({ median_left_out_m: leftOut, errors }) {
   return leftOut <= 0.15 ? "good" : leftOut <= 0.4 ? "fair" : "warn";
 }
 
-function warning({ message, isBad, pairs: numbers }) {
+function warning({ message, is_fatal: isFatal, pairs: numbers }) {
   const row = document.createElement("li");
-  row.dataset.tone = isBad ? "bad" : "warn";
-  row.textContent = message;
+  row.dataset.tone = isFatal ? "bad" : "warn";
+  row.append(Object.assign(document.createElement("span"), { textContent: `${message.replace(/\.$/, "")}.` }));
   const first = pairs.whole[numbers?.[0]];
   if (!first) return row;
   const button = document.createElement("button");

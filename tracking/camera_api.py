@@ -29,6 +29,11 @@ from tracking.snapshots import (
     snapshot_take,
 )
 
+PICTURE_OR_NOTHING = {
+    (200, "image/jpeg"): OpenApiResponse(OpenApiTypes.BINARY),
+    204: OpenApiResponse(description="There is none."),
+}
+
 
 class CameraLookViewSet(Audited, InVisiblePlaces, GenericViewSet):
     """What a camera sees now, and whether its address gives pictures at all."""
@@ -68,7 +73,7 @@ class CameraLookViewSet(Audited, InVisiblePlaces, GenericViewSet):
             raise Http404
         return Response(found)
 
-    @extend_schema(responses={(200, "image/jpeg"): OpenApiResponse(OpenApiTypes.BINARY)})
+    @extend_schema(responses=PICTURE_OR_NOTHING)
     @action(detail=True, methods=["get"], url_path="probe/picture")
     def probe_picture(self, request: Request, pk: str) -> HttpResponse:
         """Give what the last probe saw, in full size; kept for ten minutes."""
@@ -117,7 +122,7 @@ class ProbeViewSet(Audited, GenericViewSet):
             raise Http404
         return Response(found | {"id": pk})
 
-    @extend_schema(responses={(200, "image/jpeg"): OpenApiResponse(OpenApiTypes.BINARY)})
+    @extend_schema(responses=PICTURE_OR_NOTHING)
     @action(detail=True, methods=["get"])
     def picture(self, request: Request, pk: str) -> HttpResponse:
         """Give what a probe saw, in full size."""
@@ -125,14 +130,10 @@ class ProbeViewSet(Audited, GenericViewSet):
 
 
 def picture_answer(probe_id: str) -> HttpResponse:
-    """Give what a probe saw.
-
-    Raises:
-        Http404: nothing, or long ago.
-    """
+    """Give what a probe saw; nothing where it saw nothing, or long ago."""
     jpeg = picture_read(probe_id=probe_id)
     if jpeg is None:
-        raise Http404
+        return HttpResponse(status=status.HTTP_204_NO_CONTENT)
     response = HttpResponse(jpeg, content_type="image/jpeg")
     response["Cache-Control"] = "no-store"
     return response

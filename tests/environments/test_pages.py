@@ -50,7 +50,8 @@ def addresses(camera):
 
 
 def setup_of(page):
-    return json.loads(re.search(r'<script id="setup" type="application/json">(.*?)</script>', page)[1])
+    [setup] = re.findall(r'<script id="setup" type="application/json">(.*?)</script>', page)
+    return json.loads(setup)
 
 
 @pytest.mark.parametrize("name", ["calibrate", "plan", "zones"])
@@ -86,18 +87,14 @@ def test_every_word_that_a_script_asks_for_is_on_its_page(admin, camera):
     for name, address in addresses(camera).items():
         page = admin.get(address).content.decode()
         keys = set(re.findall(r'data-key="([^"]+)"', page))
-        folder = finders.find(f"environments/{name}/main.js").rpartition("/")[0]
+        folder = Path(str(finders.find(f"environments/{name}/main.js"))).parent
         assert asked_for(folder) - keys == set()
 
 
 def asked_for(folder):
     """Give the keys that the scripts of a page name outright."""
-    texts = [path.read_text() for where in (folder, f"{folder}/../shared") for path in scripts(where)]
-    return {key for text in texts for key in re.findall(r'\btext\("([^"]+)"', text)}
-
-
-def scripts(folder):
-    return sorted(Path(folder).glob("*.js"))
+    scripts = [*folder.glob("*.js"), *folder.parent.glob("shared/*.js")]
+    return {key for script in scripts for key in re.findall(r'\btext\("([^"]+)"', script.read_text())}
 
 
 @pytest.mark.parametrize("name", ["calibrate", "plan", "zones"])

@@ -366,7 +366,7 @@ async function begin() {
       }
     })
     .catch((error) => say(error.message, "bad"));
-  const last = camera.is_online ? null : await lastPicture(setup.urls);
+  const last = camera.is_online ? null : await lastPicture(setup.urls).catch(() => null);
   if (last) await showPicture(last);
   else await take();
 }

@@ -28,7 +28,8 @@ export async function takePicture({ snapshot, probe }, isTracked) {
 
 /** Give the last picture that a probe took, if there is one yet. */
 export async function lastPicture({ probe }) {
-  return ask("GET", `${probe}picture/`).then(bitmapOf, () => null);
+  const blob = await ask("GET", `${probe}picture/`);
+  return blob && bitmapOf(blob);
 }
 
 function bitmapOf(blob) {

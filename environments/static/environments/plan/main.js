@@ -185,13 +185,16 @@ function say(message, tone) {
   byId("said").hidden = false;
 }
 
-board.addEventListener("place", ({ detail }) => {
-  const name = wanted ?? (places.origin ? null : "origin");
+function place(name, point) {
   if (!board.content || !name) return;
-  places[name] = detail;
+  places[name] = point;
   measure();
   goOn(name);
-});
+}
+
+board.addEventListener("place", ({ detail }) => place(wanted ?? (places.origin ? null : "origin"), detail));
+// one place may be another one too: the scale often begins at the origin
+board.addEventListener("tap", ({ detail: { id, point } }) => id !== wanted && place(wanted, [...point]));
 board.addEventListener("move", ({ detail: { id, point } }) => {
   places[id] = point;
   if (id === "from" || id === "to") measure();

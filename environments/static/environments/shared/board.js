@@ -3,7 +3,7 @@
  *
  * Places are pixels of the picture, from its top left corner. Points are real buttons over a canvas, so that keys and
  * screen readers find them. Events: `place` (detail: point), `move` (detail: id, point, isOver), `select`, `remove`
- * (detail: id), `hover` (detail: point or null).
+ * (detail: id), `tap` (detail: id, point; a click on a point), `hover` (detail: point or null).
  */
 
 import { Loupe } from "./loupe.js";
@@ -253,9 +253,10 @@ export class Board extends EventTarget {
     if (!press) return;
     if (press.isDrag && press.id !== null) {
       this.#drag(press, at, true);
-    } else if (!press.isDrag && press.id === null) {
+    } else if (!press.isDrag) {
       const point = this.#toPicture(at);
-      if (this.#isInside(point)) this.#emit("place", point);
+      if (press.id !== null) this.#emit("tap", { id: press.id, point: this.#markers.get(press.id).point });
+      else if (this.#isInside(point)) this.#emit("place", point);
     }
   }
 

@@ -7,10 +7,10 @@ from accounts import api as accounts
 from analytics import api as analytics
 from environments import api as environments
 from tracking import api as tracking
+from tracking import camera_api as cameras
 from tracking import event_api as events
 from tracking import session_api as sessions
 from tracking.notifications import api as notifications
-from tracking import camera_api as cameras
 
 router = DefaultRouter()
 router.register("auth/keys", accounts.ApiKeyViewSet, "key")

@@ -169,7 +169,8 @@ def run(specs: Sequence[str], pictures: Pictures, *, random: Sequence[str], thre
         embedder = make_embedder(spec, device="cpu", threads=threads)
         if embedder is not None:
             report[embedder.name] = {
-                **recognises(embedder, pictures),
+                "as_recorded": recognises(embedder, pictures),
+                "cameras_tinted": recognises(embedder, tinted(pictures)),
                 "ms_per_crop": speed(embedder, pictures),
             }
             print(embedder.name, json.dumps(report[embedder.name]))

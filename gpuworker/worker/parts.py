@@ -91,7 +91,7 @@ def make_pipeline(
     tuning = PipelineSettings(smoothing=_smoothing())
     make = partial(
         Pipeline,
-        detector=make_detector(settings.SPOTON_DETECTOR, site=site, threads=threads),
+        detector=make_detector(settings.SPOTON_DETECTOR, site=site, device=device, threads=threads),
         embedder=make_embedder(settings.SPOTON_EMBEDDER, device=device, threads=threads),
         site=site,
         settings=tuning,
@@ -114,7 +114,7 @@ def check_backends(device: str) -> None:
     Raises:
         BackendError: one cannot; the message says why.
     """
-    make_detector(settings.SPOTON_DETECTOR, site=Site({}), threads=1)
+    make_detector(settings.SPOTON_DETECTOR, site=Site({}), device=device, threads=1)
     make_embedder(settings.SPOTON_EMBEDDER, device=device, threads=1)
 
 

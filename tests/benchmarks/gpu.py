@@ -12,6 +12,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import count
@@ -21,8 +22,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from environments import bulk_mapping
+from environments.geometry import CameraModel
 from gpuworker.backends import make_detector
 from gpuworker.backends.clip import make_clip_embedder
 from gpuworker.backends.onnx_embedder import make_onnx_embedder
@@ -105,7 +108,7 @@ def embedding(embedder: Embedder, load: Load, repeats: int) -> dict[str, Any]:
     rows = {}
     for crops in CROPS:
         asked = boxes[:crops].astype(np.float32)
-        batch = timed(lambda asked=asked: embedder.embed([frame], [asked]), repeats)
+        batch = timed(partial(embedder.embed, [frame], [asked]), repeats)
         rows[str(crops)] = {p: round(ms / crops, 3) for p, ms in batch.items()}
     return {"per_crop_ms": rows}
 
@@ -135,6 +138,17 @@ def whole(detector: Detector, embedder: Embedder, load: Load) -> dict[str, Any]:
     }
 
 
+def map_there(cupy: Any, camera: CameraModel, points: Any) -> None:
+    """Map points that are on the GPU, and wait for it."""
+    bulk_mapping.to_floor(cupy, camera, points)
+    cupy.cuda.get_current_stream().synchronize()
+
+
+def map_copies(cupy: Any, camera: CameraModel, points: NDArray[np.float64]) -> None:
+    """Map points on the GPU that come from the computer's memory and go back."""
+    bulk_mapping.to_floor(cupy, camera, cupy.asarray(points)).get()
+
+
 def mapping(load: Load, repeats: int) -> dict[str, Any]:
     """Time the mapping of points to the floor: of the cameras' own geometry, and of the code for every library."""
     camera = next(iter(load.cameras.values()))
@@ -142,24 +156,14 @@ def mapping(load: Load, repeats: int) -> dict[str, Any]:
     for number in POINTS:
         points = np.random.default_rng(0).uniform([0, 600], [1920, 1080], (number, 2))
         row = {
-            "geometry": timed(lambda points=points: camera.to_floor(points), repeats),
-            "bulk, numpy": timed(lambda points=points: bulk_mapping.to_floor(np, camera, points), repeats),
+            "geometry": timed(partial(camera.to_floor, points), repeats),
+            "bulk, numpy": timed(partial(bulk_mapping.to_floor, np, camera, points), repeats),
         }
         if find_spec("cupy") is not None:
             cupy = import_module("cupy")
             there = cupy.asarray(points)
-
-            def on_gpu(cupy: Any = cupy, there: Any = there) -> None:
-                bulk_mapping.to_floor(cupy, camera, there)
-                cupy.cuda.get_current_stream().synchronize()
-
-            row["bulk, cupy"] = timed(on_gpu, repeats)
-            row["bulk, cupy with copies"] = timed(
-                lambda cupy=cupy, points=points: bulk_mapping.to_floor(
-                    cupy, camera, cupy.asarray(points)
-                ).get(),
-                repeats,
-            )
+            row["bulk, cupy"] = timed(partial(map_there, cupy, camera, there), repeats)
+            row["bulk, cupy with copies"] = timed(partial(map_copies, cupy, camera, points), repeats)
         rows[str(number)] = row
     return rows
 

@@ -3,6 +3,7 @@ import json
 import numpy as np
 
 from tests.benchmarks import gpu
+from tests.benchmarks.loads import Crowd, crowd_load
 from tests.gpuworker.backends.tiny_models import save_model
 
 
@@ -27,7 +28,7 @@ def test_the_gpu_benchmark_runs_on_the_cpu_and_says_so(tmp_path, capsys, monkeyp
 
 
 def test_a_crowds_boxes_take_the_place_of_what_was_found():
-    load = gpu.crowd_load(gpu.Crowd(cameras=2, people=6, fps=5.0, seconds=0.4))
+    load = crowd_load(Crowd(cameras=2, people=6, fps=5.0, seconds=0.4))
     asked = []
 
     class Detector:

@@ -73,6 +73,7 @@ def test_every_library_gives_the_same_to_a_millionth(load, lens):
 @pytest.mark.parametrize("name", ["barrel", "pincushion"])
 def test_undistorting_undoes_what_distorting_does(name):
     lens, points = LENSES[name], pixels()
+    assert lens is not None
     there = bulk_mapping.distort(np, lens, points)
     back = bulk_mapping.undistort(np, lens, there)
     reached = np.isfinite(there).all(axis=1)

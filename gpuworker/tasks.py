@@ -9,6 +9,8 @@ from environments.models import Camera
 from environments.secrets import mask_credentials
 from gpuworker.pipeline.seams import EndOfSource, SourceError
 from gpuworker.probing import Look, address_look
+from gpuworker.remapping import remapping_continue
+from tracking.models import Remapping
 from tracking.snapshots import address_opened, picture_note, probe_note
 
 
@@ -34,6 +36,13 @@ def address_probe(probe_id: str, sealed_address: str) -> None:
     look = _look(probe_id, address_opened(sealed_address))
     if look is not None:
         _note(probe_id, look, "")
+
+
+@shared_task
+def history_remap(remapping_id: int) -> int:
+    """Move stored points from one calibration of a camera to another; give how many were moved."""
+    remapping = Remapping.objects.filter(pk=remapping_id).first()
+    return 0 if remapping is None else remapping_continue(remapping=remapping)
 
 
 def _look(probe_id: str, address: str) -> Look | None:

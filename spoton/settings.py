@@ -226,7 +226,10 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False  # its lines go through our formatter t
 CELERY_TASK_TIME_LIMIT = 3600
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # apart from what may take minutes, so that an export does not hold an alert up
-CELERY_TASK_ROUTES = {"tracking.notifications.tasks.*": {"queue": "notifications"}}
+CELERY_TASK_ROUTES = {
+    "tracking.notifications.tasks.*": {"queue": "notifications"},
+    "gpuworker.tasks.history_remap": {"queue": "models"},  # where the worker's libraries, and its GPU, are
+}
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "release sessions of dead workers": {

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from timescale.db.models.fields import TimescaleDateTimeField
 
 from environments.fields import EncryptedBinaryField
-from environments.models import Camera, Environment, Zone
+from environments.models import Calibration, Camera, Environment, Zone
 from tracking.choices import ActualState, DesiredState, EventKind
 
 SLOWEST, FASTEST = 0.25, 4.0  # of recordings
@@ -102,6 +102,34 @@ class LateSpan(models.Model):
 
     def __str__(self) -> str:
         return f"{self.begins_at} to {self.ends_at}"
+
+
+class Remapping(models.Model):
+    """A stretch of history whose points are moved from one calibration of a camera to another, once.
+
+    Attributes:
+        reached_at: up to where it has been done; with the points in one transaction, so that nothing moves twice.
+    """
+
+    before = models.ForeignKey(Calibration, models.CASCADE, related_name="+")
+    after = models.ForeignKey(Calibration, models.CASCADE, related_name="+")
+    begins_at = models.DateTimeField(_("from"))
+    ends_at = models.DateTimeField(_("until"))
+    reached_at = models.DateTimeField(_("done until"))
+
+    class Meta:
+        ordering = ["-begins_at"]
+        constraints = [
+            models.CheckConstraint(condition=Q(ends_at__gt=models.F("begins_at")), name="remapping_in_order"),
+            models.CheckConstraint(
+                condition=Q(reached_at__gte=models.F("begins_at"), reached_at__lte=models.F("ends_at")),
+                name="remapping_reached_inside",
+            ),
+            models.CheckConstraint(condition=~Q(before=models.F("after")), name="remapping_between_two"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.before} to {self.after}, {self.begins_at} to {self.ends_at}"
 
 
 class Counter(models.Model):

@@ -149,7 +149,7 @@ def make_clip_model(spec: Spec, *, device: str, threads: int | None) -> ClipMode
     numbers = spec.numbers(
         texts=("device", "precision"), height=Number(0, 0, LARGEST), width=Number(0, 0, LARGEST)
     )
-    architecture, path = _named(spec)
+    architecture, path = named(spec)
     where = choose_device(spec.options.get("device", device), free_bytes=free_bytes)
     precision = spec.choice("precision", ("auto", *PRECISIONS))
     if precision == "auto":
@@ -182,7 +182,7 @@ def free_bytes() -> list[int]:
     return [int(torch.cuda.mem_get_info(i)[0]) for i in range(torch.cuda.device_count())]
 
 
-def _named(spec: Spec) -> tuple[str, Path]:
+def named(spec: Spec) -> tuple[str, Path]:
     """Give the architecture and the file of weights that a spec names."""
     architecture, _, path = spec.argument.partition(":")
     architecture = architecture or DEFAULT_MODEL
@@ -206,7 +206,8 @@ def _build(architecture: str, tower: Tower, size: tuple[int, int], spec: Spec) -
     height, width = (size[0] or REID_HEIGHT, size[1] or REID_WIDTH) if is_transformer else size
     if is_transformer and min(height, width) < SMALLEST:
         raise BackendError(f"{spec.text!r}: height and width must be {SMALLEST} px at least")
-    visual = _make_tower(architecture, tower.is_openai, (height, width) if min(height, width) else None)
+    wanted = (height, width) if min(height, width) else None
+    visual = quiet_model(architecture, is_openai=tower.is_openai, size=wanted).visual
     if is_transformer and hasattr(visual, "positional_embedding"):
         patch = visual.conv1.kernel_size[0]
         trained = trained_grid(tower, patch)
@@ -226,12 +227,13 @@ def _build(architecture: str, tower: Tower, size: tuple[int, int], spec: Spec) -
     return (Tapped(visual, tower.necks) if tower.necks else visual), height, width
 
 
-def _make_tower(architecture: str, is_openai: bool, size: tuple[int, int] | None) -> Any:
+def quiet_model(architecture: str, *, is_openai: bool, size: tuple[int, int] | None) -> Any:
+    """Make a model of open_clip with weights that are random for a moment, of which it would warn."""
     logger = logging.getLogger()
     level = logger.level
-    logger.setLevel(logging.ERROR)  # it warns that the weights are random, which they are for a moment
+    logger.setLevel(logging.ERROR)
     try:
-        model = open_clip.create_model(
+        return open_clip.create_model(
             architecture,
             load_weights=False,
             pretrained_text=False,
@@ -240,7 +242,6 @@ def _make_tower(architecture: str, is_openai: bool, size: tuple[int, int] | None
         )
     finally:
         logger.setLevel(level)
-    return model.visual
 
 
 def _statistics(architecture: str) -> tuple[tuple[float, float, float], tuple[float, float, float]]:

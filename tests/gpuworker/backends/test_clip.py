@@ -1,6 +1,7 @@
 import warnings
 
 import numpy as np
+import open_clip
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -9,6 +10,7 @@ from torch.nn import functional
 from gpuworker.backends import BackendError, make_embedder
 from gpuworker.backends.clip import PRECISIONS, make_clip_embedder
 from gpuworker.backends.clip_weights import Grid, resize_positions
+from gpuworker.backends.clip_words import make_clip_words
 from gpuworker.backends.spec import parse_spec
 from gpuworker.pipeline.seams import AcceleratorFullError, AcceleratorLostError
 from tests.gpuworker.backends.tiny_clip import DIMENSION, WIDTH, architecture, reid_state, save, tiny_model
@@ -249,3 +251,30 @@ def test_errors_of_the_accelerator_are_told_apart(architecture, stock, error, ex
     with pytest.raises(RuntimeError) as raised:
         embed(embedder)
     assert type(raised.value) is expected
+
+
+def words(architecture, path):
+    return make_clip_words(parse_spec(f"clip:{architecture}:{path}"), device="cpu", threads=1)
+
+
+def test_texts_and_pictures_are_embedded_as_open_clip_does(architecture, stock):
+    model, texts = tiny_model(architecture), ["a red jacket", "somebody with a bag"]
+    describer = words(architecture, stock)
+    with torch.inference_mode():
+        expected = model.encode_text(open_clip.get_tokenizer(architecture)(texts), normalize=True)
+    assert describer.embed_texts(texts) == pytest.approx(expected.numpy(), abs=1e-5)
+    assert embed(describer)[:2].shape == (2, DIMENSION)
+    crops = torch.rand(1, 3, 224, 224) * 255
+    whole = make(architecture, stock, "?height=224&width=224")._model.run(crops)
+    assert describer._model.run(crops) == pytest.approx(whole, abs=1e-5)
+    assert describer.embed_texts([]).shape == (0, DIMENSION)
+
+
+def test_weights_without_words_are_refused(tmp_path, architecture):
+    model = tiny_model(architecture, image_size=(256, 128))
+    reid = save(tmp_path / "reid.pth", reid_state(model.visual))
+    with pytest.raises(BackendError, match=r"reid.pth is fine-tuned for recognising people and knows no words"):
+        words(architecture, reid)
+    picture_only = save(tmp_path / "half.pt", {f"visual.{k}": v for k, v in model.visual.state_dict().items()})
+    with pytest.raises(BackendError, match=r"half.pt holds no texts' tower of tiny-clip: .*Missing key"):
+        words(architecture, picture_only)

@@ -5,6 +5,7 @@ tested where there is none.
 """
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -79,7 +80,15 @@ def accelerator_errors(name: str) -> Iterator[None]:
     except (RuntimeError, BackendError) as error:
         line = " ".join(str(error).split())[:300]
         if type(error).__name__ == "OutOfMemoryError" or FULL.search(line):
+            _let_go()
             raise AcceleratorFullError(f"{name}: the accelerator's memory is full ({line})") from error
         if type(error).__name__ == "AcceleratorError" or LOST.search(line):
             raise AcceleratorLostError(f"{name}: the accelerator failed ({line})") from error
         raise
+
+
+def _let_go() -> None:
+    """Give back what torch, where it is loaded, keeps for later: for the smaller batch that comes next."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.cuda.empty_cache()

@@ -21,6 +21,7 @@ from gpuworker.backends.crops import GPU_BATCHES, batches, by_frame, crop, units
 from gpuworker.backends.digest import digest
 from gpuworker.backends.spec import BackendError, Number, Spec
 from gpuworker.backends.torch_crops import cut_crops, normalise
+from gpuworker.backends.torch_device import free_bytes
 from gpuworker.pipeline.values import Floats32, Frame
 
 DEFAULT_MODEL = "ViT-B-16"
@@ -175,11 +176,6 @@ def make_clip_model(spec: Spec, *, device: str, threads: int | None) -> ClipMode
         device=torch.device(where),
         dtype=PRECISIONS[precision],
     )
-
-
-def free_bytes() -> list[int]:
-    """Give the free memory of each CUDA device that torch can use."""
-    return [int(torch.cuda.mem_get_info(i)[0]) for i in range(torch.cuda.device_count())]
 
 
 def named(spec: Spec) -> tuple[str, Path]:

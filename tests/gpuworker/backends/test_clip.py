@@ -278,3 +278,11 @@ def test_weights_without_words_are_refused(tmp_path, architecture):
     picture_only = save(tmp_path / "half.pt", {f"visual.{k}": v for k, v in model.visual.state_dict().items()})
     with pytest.raises(BackendError, match=r"half.pt holds no texts' tower of tiny-clip: .*Missing key"):
         words(architecture, picture_only)
+
+
+@pytest.mark.gpu
+def test_a_gpu_says_what_the_cpu_says(architecture, stock):
+    here = embed(make(architecture, stock))
+    there = embed(make_clip_embedder(parse_spec(f"clip:{architecture}:{stock}"), device="cuda", threads=1))
+    assert np.isnan(there).any(axis=1).tolist() == np.isnan(here).any(axis=1).tolist()
+    assert (here[:2] * there[:2]).sum(axis=1).min() > 0.99  # in half precision, crops cut by another filter

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from gpuworker.backends.faiss_index import FlatIndex, IvfIndex
+from gpuworker.backends.faiss_index import FlatIndex, IvfIndex, gpus
 from gpuworker.pipeline.gallery import NEVER, Entries, Gallery, best
 from gpuworker.pipeline.values import NO_ID
 
@@ -206,3 +206,12 @@ def test_ivf_finds_what_queries_are_of():
     queries = unit(centres + 0.05 * rng.normal(size=centres.shape))
     exact = (queries @ rows.T).argmax(axis=1)
     assert (g.search(queries).keys[:, 0] == exact).mean() >= 0.98
+
+
+@pytest.mark.gpu
+def test_a_gpu_finds_what_comparing_with_all_finds():
+    if not gpus():
+        pytest.skip("this FAISS knows no GPU: install faiss-gpu")
+    rows = unit(np.random.default_rng(5).normal(size=(5000, 64)))
+    index = FlatIndex(rows, device=0)
+    assert (index.search(rows[:200], 1)[:, 0] == np.arange(200)).all()

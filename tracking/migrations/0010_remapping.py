@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("environments", "0003_camera_source_seal"),
-        ("tracking", "0008_acknowledged_events"),
+        ("tracking", "0009_recordings_speed"),
     ]
 
     operations = [

@@ -16,7 +16,11 @@ from gpuworker.backends.crops import units
 from gpuworker.backends.spec import BackendError, Spec
 from gpuworker.pipeline.values import Floats32
 
-JIT_EXTRAS = ("input_resolution", "context_length", "vocab_size")  # numbers that OpenAI keeps beside the weights
+JIT_EXTRAS = (
+    "input_resolution",
+    "context_length",
+    "vocab_size",
+)  # numbers that OpenAI keeps beside the weights
 
 
 class ClipWords(ClipEmbedder):
@@ -48,7 +52,9 @@ def make_clip_words(spec: Spec, *, device: str, threads: int | None) -> ClipWord
     """
     architecture, path = named(spec)
     if read_tower(path).is_reid:
-        raise BackendError(f"{path} is fine-tuned for recognising people and knows no words: name stock CLIP weights")
+        raise BackendError(
+            f"{path} is fine-tuned for recognising people and knows no words: name stock CLIP weights"
+        )
     state, is_script = read_checkpoint(path)
     whole = quiet_model(architecture, is_openai=is_script, size=None)
     square = {"height": str(whole.visual.image_size[0]), "width": str(whole.visual.image_size[1])}

@@ -36,7 +36,9 @@ def test_choose_device_never_falls_back_silently(asked, free, message):
 
 def test_a_model_that_does_not_fit_is_refused_before_it_is_loaded():
     check_room("net", "cuda:0", 100_000_000, 250_000_000)
-    with pytest.raises(BackendError, match=r"net needs about 250 MB on cuda:0, of which 249 are free: choose another"):
+    with pytest.raises(
+        BackendError, match=r"net needs about 250 MB on cuda:0, of which 249 are free: choose another"
+    ):
         check_room("net", "cuda:0", 100_000_000, 249_000_000)
 
 
@@ -45,9 +47,15 @@ def test_a_model_that_does_not_fit_is_refused_before_it_is_loaded():
     [
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), AcceleratorFullError),
         (BackendError("net: CUDA failure 2: out of memory ; GPU=0"), AcceleratorFullError),
-        (BackendError("net: Failed to allocate memory for requested buffer of size 99"), AcceleratorFullError),
+        (
+            BackendError("net: Failed to allocate memory for requested buffer of size 99"),
+            AcceleratorFullError,
+        ),
         (torch.AcceleratorError("an illegal memory access was encountered"), AcceleratorLostError),
-        (BackendError("net: CUDA failure 700: an illegal memory access was encountered"), AcceleratorLostError),
+        (
+            BackendError("net: CUDA failure 700: an illegal memory access was encountered"),
+            AcceleratorLostError,
+        ),
         (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), AcceleratorLostError),
         (RuntimeError("shapes do not match"), RuntimeError),
         (BackendError("net: cannot run on input (1, 3, 8, 8)"), BackendError),

@@ -273,9 +273,13 @@ def test_texts_and_pictures_are_embedded_as_open_clip_does(architecture, stock):
 def test_weights_without_words_are_refused(tmp_path, architecture):
     model = tiny_model(architecture, image_size=(256, 128))
     reid = save(tmp_path / "reid.pth", reid_state(model.visual))
-    with pytest.raises(BackendError, match=r"reid.pth is fine-tuned for recognising people and knows no words"):
+    with pytest.raises(
+        BackendError, match=r"reid.pth is fine-tuned for recognising people and knows no words"
+    ):
         words(architecture, reid)
-    picture_only = save(tmp_path / "half.pt", {f"visual.{k}": v for k, v in model.visual.state_dict().items()})
+    picture_only = save(
+        tmp_path / "half.pt", {f"visual.{k}": v for k, v in model.visual.state_dict().items()}
+    )
     with pytest.raises(BackendError, match=r"half.pt holds no texts' tower of tiny-clip: .*Missing key"):
         words(architecture, picture_only)
 

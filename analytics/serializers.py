@@ -91,7 +91,7 @@ class RowSerializer(serializers.Serializer):
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         """Show a row."""
-        shown = {name: getattr(instance, name) for name in self.fields}
+        shown: dict[str, Any] = {str(name): getattr(instance, str(name)) for name in self.fields}
         if "at" in shown:
             shown["at"] = shown["at"].astimezone(UTC).isoformat().replace("+00:00", "Z")
         return shown

@@ -134,7 +134,8 @@ class EnvironmentViewSet(Audited, ModelViewSet):
 
     def get_parsers(self) -> list[Any]:
         """Read pictures as forms, everything else as JSON."""
-        is_picture = getattr(self, "action_map", {}).get("put") == "plan_put" and self.request.method == "PUT"
+        actions = getattr(self, "action_map", None) or {}  # none where the API is described
+        is_picture = actions.get("put") == "plan_put" and self.request.method == "PUT"
         return [MultiPartParser()] if is_picture else super().get_parsers()
 
 

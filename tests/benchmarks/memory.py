@@ -53,7 +53,10 @@ def memory(crowd: Crowd = HOUR, sample_s: float = SAMPLE_S) -> dict[str, Any]:
         spent_s += process_time() - began
         persons |= set(result.people.person.tolist())
         if tick % every == 0:
-            resident_mb, known = process.memory_info().rss / 1e6, len(pipeline.memory().persons)
+            resident_mb, known = (
+                process.memory_info().rss / 1e6,
+                len(getattr(pipeline.memory(), "persons", ())),
+            )
             samples.append((tick / crowd.fps, resident_mb, known, 1e3 * spent_s / every))
             spent_s = 0.0
     seconds, resident, remembered, cpu = np.array(samples).T

@@ -18,6 +18,7 @@ from gpuworker.sinks.identifiers import person_id
 from tests.factories import T0, EnvironmentFactory, PersonFactory
 from tests.gpuworker.made import redis_in_use
 from tests.servers import wait_for
+from tracking.gallery import gallery_write
 from tracking.models import GalleryEntry, GalleryState
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -153,7 +154,7 @@ def test_gallery_outlives_both_being_away(place, settings, caplog, monkeypatch):
     settings.REDIS_URL = "unix:///nowhere/redis.sock"
     monkeypatch.setattr(module, "STORE_S", 0.0)
     fails = [DatabaseError("gone"), DatabaseError("gone"), None]
-    write = module.gallery_write
+    write = gallery_write
 
     def sometimes(**given):
         error = fails.pop(0) if fails else None

@@ -134,8 +134,9 @@ class EnvironmentViewSet(Audited, ModelViewSet):
 
     def get_parsers(self) -> list[Any]:
         """Read pictures as forms, everything else as JSON."""
-        actions = getattr(self, "action_map", None) or {}  # none where the API is described
-        is_picture = actions.get("put") == "plan_put" and self.request.method == "PUT"
+        request: Request | None = self.request  # none where the API is described
+        actions = getattr(self, "action_map", None) or {}
+        is_picture = actions.get("put") == "plan_put" and request is not None and request.method == "PUT"
         return [MultiPartParser()] if is_picture else super().get_parsers()
 
 

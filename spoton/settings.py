@@ -409,7 +409,9 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "ENUM_NAME_OVERRIDES": {
         "EventKindEnum": "tracking.choices.EventKind",
+        "FitKindEnum": ["homography", "pose", "lens"],
         "ZoneKindEnum": "environments.models.ZoneKind",
+        "ProbeStateEnum": ["pending", "done", "failed"],
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_SETTINGS": {"persistAuthorization": False},

@@ -78,7 +78,8 @@ const takers = {
     notice.isCalibrated = message.cameras.some((camera) => camera.field_of_view_m.length > 0);
     notice.hasCameras = message.cameras.length > 0;
     subscriptions.forget();
-    subscribe();
+    if (document.hidden) leave();
+    else subscribe();
     showFirst();
     showCounts([]);
     if (selection.followed !== null) connection.send({ type: "follow", person: selection.followed });

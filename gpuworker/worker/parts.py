@@ -67,7 +67,9 @@ class Stepper(Protocol):
 class OpenSource(Protocol):
     """Opens the source at a URL, as :func:`gpuworker.sources.open_source` does."""
 
-    def __call__(self, url: str, *, camera_id: str, started_at: datetime, worlds: Worlds) -> Source: ...
+    def __call__(
+        self, url: str, *, camera_id: str, started_at: datetime, worlds: Worlds, speed: float
+    ) -> Source: ...
 
 
 MakePipeline = Callable[[Site, TakeNumber, TakeNumber, str], Stepper]

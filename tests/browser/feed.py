@@ -213,7 +213,7 @@ class Feed:
     def _shown(self, key: str, seq: int, at: datetime, people: People) -> tuple[Frame, Sighting]:
         """Give a camera's frame and what is seen in it: those whom it is to see, as boxes of their own colour."""
 
-        index = [i for i, cameras in enumerate(people.cameras) if key in cameras]
+        index = np.flatnonzero([key in cameras for cameras in people.cameras])
         foot = np.column_stack([people.state[index, 0], HEIGHT_M - people.state[index, 1]]) * PX_PER_M
         half = BOX_PX[0] / 2
         boxes = np.column_stack([foot[:, 0] - half, foot[:, 1] - BOX_PX[1], foot[:, 0] + half, foot[:, 1]])

@@ -1,7 +1,7 @@
 """Who steers and who looks, in two browsers at once, over the real worker."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 expect.set_options(timeout=60_000)
@@ -11,7 +11,7 @@ PLAZA = "/environments/plaza/live/"
 @pytest.fixture
 def opened(browser, stack, sign_in):
     """Give a function that opens the plaza as somebody, in a browser of their own."""
-    contexts = []
+    contexts: list[BrowserContext] = []
     stack.start_worker()
 
     def opened(username: str) -> Page:

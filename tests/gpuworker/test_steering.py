@@ -137,6 +137,7 @@ def test_worker_does_what_is_asked_of_it(worker, watcher, operator):
     assert 0 < watcher.numbers(asked)[0] - left <= 6
     # and so would another worker that takes over
     began_at = TrackingSession.objects.get().recordings_began_at
+    assert began_at is not None
     place_s = (datetime.now(UTC) - began_at).total_seconds()
     assert abs(place_s * FPS - watcher.numbers()[-1]) < LATE
 

@@ -60,7 +60,7 @@ class Watched:
             settings=PipelineSettings(look_again_s=0.0),
         )
 
-    def open(self, url, *, camera_id, started_at, worlds):
+    def open(self, url, *, camera_id, started_at, worlds, speed):
         self.unseen = 0  # nobody looks at what a worker that is gone was shown
         return Camera(self.frames[camera_id])
 

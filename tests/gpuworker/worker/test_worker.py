@@ -80,7 +80,7 @@ class Site:
     events: list[Event] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def open(self, url, *, camera_id, started_at, worlds):
+    def open(self, url, *, camera_id, started_at, worlds, speed):
         if url in self.broken:
             raise self.broken[url]
         with self.lock:

@@ -27,6 +27,7 @@ pytestmark = [pytest.mark.redis, pytest.mark.slow]
 
 CAMERAS = ["c1", "c2", "c3", "c4"]
 BOUND_S = 90.0
+STRANGERS = 300
 STAMPED = """
 from environments.models import Camera
 from accounts.models import Role, User
@@ -211,7 +212,7 @@ def test_without_a_grant_nothing_comes(dial, place):
 def test_many_strangers_at_once_disturb_nobody(dial, place):
     witness = watching(dial)
     began, strangers = time.monotonic(), []
-    for _ in range(1500):
+    for _ in range(STRANGERS):
         strangers.append(RawSocket(place.port, "/ws/environments/plaza/live/"))
         witness.listen()
     for stranger in strangers:
@@ -258,7 +259,7 @@ def test_client_who_never_acks_gets_a_picture_now_and_then(dial):
         witness.listen()
         time.sleep(0.01)
     assert 1 <= silent.count() - before <= 16  # two of each camera in two seconds
-    assert witness.count() - seen > 20
+    assert witness.count() - seen > silent.count() - before
 
 
 def test_worker_killed_leaves_stills_and_the_next_one_goes_on(dial, place):

@@ -27,6 +27,7 @@ pytestmark = [pytest.mark.redis, pytest.mark.slow]
 
 CAMERAS = ["c1", "c2", "c3", "c4"]
 BOUND_S = 90.0
+START_S = 240.0
 STRANGERS = 300
 STAMPED = """
 from environments.models import Camera
@@ -101,6 +102,8 @@ def place() -> Iterator[Stack]:
         stack.manage("shell", "--verbosity", "0", "-c", STAMPED.format(password=stack.password))
         stack.start_web()
         stack.start_worker()
+        log = stack.folder / "worker.log"
+        servers.wait_for(lambda: log.read_text().count("is online") >= len(CAMERAS), timeout_s=START_S)
         yield stack
 
 

@@ -150,8 +150,10 @@ class SessionRun:
 
     def _show_effort(self, ladder: Ladder) -> None:
         """Tell viewers how much is done."""
-        eased = f"{ladder.effort.name}, as {ladder.why}" if ladder.step else ""
-        self.live.show_session(state=ActualState.RUNNING, message=eased)
+        effort = ladder.effort
+        self.live.show_overload(
+            step=ladder.step, steps=ladder.steps - 1, name=effort.name, quality=effort.quality
+        )
 
     def _open_gallery(self, environment_id: int) -> GallerySink | None:
         """Remember whom the place's last pipeline knew, and keep whom this one knows; without looks there is nothing."""

@@ -1,5 +1,6 @@
 """Sessions claimed, carried out, paused, lost, failed and given back."""
 
+import json
 import logging
 import queue
 import threading
@@ -77,6 +78,7 @@ class Site:
     sites: list = field(default_factory=list)
     fault: Exception | None = None
     efforts: list[str] = field(default_factory=list)
+    enough: str = ""
     events: list[Event] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -117,6 +119,8 @@ class Pipeline:
 
     def ease(self, effort):
         self._site.efforts.append(effort.name)
+        if effort.name == self._site.enough:
+            self._site.fault = None
 
     def unsettled(self):
         return points(8.0, self._tracks if self._site.seen else {})
@@ -545,3 +549,14 @@ def test_memory_that_is_full_makes_a_session_do_less_and_say_so(make_worker, sit
     drive(worker, clock, lambda: state_of(plaza)[0] == "failed")
     assert site.efforts == [effort.name for effort in EFFORTS[1:]]
     assert plaza.message == "AcceleratorFullError: net: the accelerator's memory is full"
+
+
+def test_less_effort_is_told_and_costs_no_tick(make_worker, site, clock, plaza):
+    worker = make_worker()
+    drive(worker, clock, lambda: state_of(plaza)[0] == "running")
+    site.fault, site.enough = AcceleratorFullError("the accelerator's memory is full"), EFFORTS[3].name
+    site.give("sim://plaza/c1", picture("c1"))
+    drive(worker, clock, lambda: site.seen == [("c1",)])
+    told = json.loads(worker.claims[0].run.board.message(at=T0))
+    assert told["overload"] == {"step": 3, "steps": len(EFFORTS) - 1, "name": EFFORTS[3].name}
+    assert worker.claims[0].run.live._worst_tier == EFFORTS[3].quality == "low"

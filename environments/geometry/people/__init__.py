@@ -1,0 +1,1 @@
+"""Calibration from people: horizon and height of one camera, then all cameras together."""

@@ -6,6 +6,7 @@ from rest_framework.routers import DefaultRouter
 from accounts import api as accounts
 from analytics import api as analytics
 from environments import api as environments
+from environments.calibrating import api as calibrating
 from tracking import api as tracking
 from tracking import camera_api as cameras
 from tracking import event_api as events
@@ -21,6 +22,10 @@ router.register("cameras", environments.CameraViewSet, "camera")
 router.register("cameras", environments.CalibrationTrialViewSet, "camera-calibration")
 router.register("cameras", cameras.CameraLookViewSet, "camera-look")
 router.register("probes", cameras.ProbeViewSet, "probe")
+router.register("cameras", calibrating.CameraFileViewSet, "camera-file")
+router.register("camera-moves", calibrating.CameraMoveViewSet, "move")
+router.register("calibration-runs", calibrating.ProposalRunViewSet, "run")
+router.register("calibration-proposals", calibrating.ProposalViewSet, "proposal")
 router.register("zones", environments.ZoneViewSet, "zone")
 router.register("grants", environments.GrantViewSet, "grant")
 router.register("sessions", sessions.SessionViewSet, "session")
@@ -41,6 +46,8 @@ urlpatterns = [
     path("auth/me/", accounts.MeView.as_view(), name="auth-me"),
     path("auth/password/", accounts.PasswordView.as_view(), name="auth-password"),
     path("environments/<slug:slug>/layout/", tracking.LayoutView.as_view(), name="environment-layout"),
+    path("environments/<slug:slug>/health/", calibrating.HealthView.as_view(), name="environment-health"),
+    path("environments/<slug:slug>/report/", calibrating.ReportView.as_view(), name="environment-report"),
     path("system/", tracking.SystemView.as_view(), name="system"),
     path("", include(router.urls)),
 ]

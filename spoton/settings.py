@@ -112,6 +112,7 @@ INSTALLED_APPS = [
     "accounts.rest",
     "accounts",
     "environments",
+    "environments.calibrating",
     "tracking",
     "tracking.notifications",
     "analytics",
@@ -255,6 +256,10 @@ CELERY_BEAT_SCHEDULE = {
     },
     "delete alerts that are older than each environment keeps": {
         "task": "tracking.notifications.tasks.notifications_expire",
+        "schedule": 3600.0,
+    },
+    "delete what is known of calibrations' health when it is old": {
+        "task": "environments.calibrating.tasks.calibrating_expire",
         "schedule": 3600.0,
     },
     "count what is new": {

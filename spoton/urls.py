@@ -13,6 +13,7 @@ handler500 = views.server_error
 
 urlpatterns = [
     path("", include("environments.urls")),
+    path("", include("environments.calibrating.urls")),
     path("", include("tracking.urls")),
     path("", include("tracking.notifications.urls")),
     path("accounts/", include("accounts.urls")),

@@ -8,6 +8,13 @@ from factory.django import DjangoModelFactory, ImageField, Password
 
 from accounts.models import ApiKey, AuditAction, AuditEntry, Login, Role, User
 from accounts.rest.models import IdempotentAnswer
+from environments.calibrating.models import (
+    CameraMove,
+    Disagreement,
+    Proposal,
+    ProposalRun,
+    ProposalSource,
+)
 from environments.models import Calibration, Camera, Environment, FloorPlan, Grant, Zone
 from tracking.choices import EventKind
 from tracking.models import (
@@ -141,6 +148,57 @@ class CalibrationFactory(DjangoModelFactory):
 
     camera = SubFactory(CameraFactory)
     h_image_to_world = LazyFunction(lambda: [list(row) for row in H_IMAGE_TO_WORLD])
+
+
+class RunFactory(DjangoModelFactory):
+    """Ask for calibrations from ten minutes of people."""
+
+    class Meta:
+        model = ProposalRun
+
+    environment = SubFactory(EnvironmentFactory)
+    since = T0
+    until = T0 + timedelta(minutes=10)
+
+
+class ProposalFactory(DjangoModelFactory):
+    """Propose that a camera looks straight down, see H_IMAGE_TO_WORLD."""
+
+    class Meta:
+        model = Proposal
+
+    camera = SubFactory(CameraFactory)
+    source = ProposalSource.REFIT
+    h_image_to_world = LazyFunction(lambda: [list(row) for row in H_IMAGE_TO_WORLD])
+    error_m = 0.1
+    people = 100
+
+
+class DisagreementFactory(DjangoModelFactory):
+    """Say that a camera was 20 cm off over two minutes."""
+
+    class Meta:
+        model = Disagreement
+
+    camera = SubFactory(CameraFactory)
+    at = T0
+    sights = 50
+    median_m = 0.2
+    off_x_m = 0.1
+    off_y_m = -0.1
+
+
+class CameraMoveFactory(DjangoModelFactory):
+    """Move a camera, with pictures."""
+
+    class Meta:
+        model = CameraMove
+
+    camera = SubFactory(CameraFactory)
+    at = Sequence(lambda n: T0 + timedelta(seconds=n))
+    moved_px = 12.5
+    before = b"before"
+    after = b"after"
 
 
 class ZoneFactory(DjangoModelFactory):

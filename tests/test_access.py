@@ -24,11 +24,14 @@ from tests.factories import (
     CalibrationFactory,
     CameraFactory,
     DeliveryFactory,
+    CameraMoveFactory,
     EnvironmentFactory,
     FloorPlanFactory,
     GrantFactory,
     PersonFactory,
     RuleFactory,
+    ProposalFactory,
+    RunFactory,
     TrackEventFactory,
     TrackFactory,
     TrackingSessionFactory,
@@ -75,6 +78,12 @@ def picture() -> io.BytesIO:
     return file
 
 
+def calibration_file() -> io.BytesIO:
+    file = io.BytesIO(b"0,0,0,1\n100,0,1,1\n100,100,1,0\n0,100,0,0\n")
+    file.name = "pairs.csv"
+    return file
+
+
 Body = Callable[[SimpleNamespace], dict[str, Any]]
 CAMERA: Body = lambda s: {  # noqa: E731
     "environment": s.slug,
@@ -90,6 +99,7 @@ TRIAL: Body = lambda s: {  # noqa: E731
     "point_pairs": [{"u": 100 * x + 9, "v": 100 * y + 9, "x": x, "y": -y} for x, y in SQUARE]
 }
 PLAN: Body = lambda s: {"image": picture(), "metres_per_px": 1}  # noqa: E731
+CALIBRATION_FILE: Body = lambda s: {"file": calibration_file()}  # noqa: E731
 USER: Body = lambda s: {"username": "new", "password": "correct horse battery"}  # noqa: E731
 RULE: Body = lambda s: {"environment": s.slug, "name": "New", "kinds": ["zone_enter"]}  # noqa: E731
 WEBHOOK: Body = lambda s: {"environment": s.slug, "name": "New", "url": "https://example.com/"}  # noqa: E731
@@ -154,6 +164,24 @@ MATRIX: dict[str, tuple[str, Body]] = {
     "POST camera-calibration-fit": ("set up", TRIAL),
     "GET camera-calibrations": ("look", NOTHING),
     "POST camera-calibration-use": ("set up", NOTHING),
+    "POST camera-file-upload": ("set up", CALIBRATION_FILE),
+    "GET environment-health": ("look", NOTHING),
+    "GET environment-report": ("look", NOTHING),
+    "GET report": ("page of a place", NOTHING),
+    "GET report-layer": ("page of a place", NOTHING),
+    "GET run-list": ("anybody", NOTHING),
+    "POST run-list": (
+        "set up",
+        lambda s: {"environment": s.slug, "since": "2026-05-04T12:00:00Z", "until": "2026-05-04T12:10:00Z"},
+    ),
+    "GET run-detail": ("look", NOTHING),
+    "GET proposal-list": ("anybody", NOTHING),
+    "GET proposal-detail": ("look", NOTHING),
+    "POST proposal-apply": ("set up", NOTHING),
+    "GET move-list": ("anybody", NOTHING),
+    "GET move-detail": ("look", NOTHING),
+    "GET move-before": ("look", NOTHING),
+    "GET move-after": ("look", NOTHING),
     "GET camera-look-snapshot": ("look", NOTHING),
     "GET camera-look-probe": ("look", NOTHING),
     "POST camera-look-probe": ("set up", NOTHING),
@@ -233,6 +261,11 @@ WITH_SESSION = {
     "live",
     "replay",
     "system-page",
+    "report",
+    "report-layer",
+    "landing",
+    "floor-plan",
+    "live",
     "login",
     "logout",
     "docs",
@@ -314,6 +347,9 @@ def scene(db, settings, tmp_path, redis_url, monkeypatch):
             "grant": GrantFactory.create(environment=place).pk,
             "user": other.pk,
             "probe": PROBE,
+            "run": RunFactory.create(environment=place).pk,
+            "proposal": ProposalFactory.create(camera=camera).pk,
+            "move": CameraMoveFactory.create(camera=camera).pk,
         },
     )
 
@@ -324,6 +360,9 @@ def address_of(name: str, scene: SimpleNamespace, user: Any) -> str:
     if name in ("floor-plan", "live", "replay", "alerts") or (
         kind == "environment" and name != "environment-list"
     ):
+    if name == "report-layer":
+        return reverse(name, kwargs={"slug": scene.slug, "layer": "cameras"})
+    if name in ("floor-plan", "live", "report") or (kind == "environment" and name != "environment-list"):
         return reverse(name, kwargs={"slug": scene.slug})
     if kind == "alerts" and name != "alerts":
         thing = {"seen": "alert"}.get(name.split("-")[1], name.split("-")[1])
@@ -353,7 +392,8 @@ def status_of(endpoint: str, scene: SimpleNamespace, user: Any) -> int:
             page.force_login(user)
         return int(page.generic(method, address).status_code)
     client: APIClient = client_of(user)
-    kind = "multipart" if name == "environment-plan" and method == "PUT" else "json"
+    is_file = (method, name) in {("PUT", "environment-plan"), ("POST", "camera-file-upload")}
+    kind = "multipart" if is_file else "json"
     answer: Any = getattr(client, method.lower())(
         address, body, **({} if method == "GET" else {"format": kind})
     )

@@ -100,17 +100,17 @@ def read_calibrations(content: bytes, name: str, *, unit: str = "m") -> list[Fil
 
 
 def _opencv(text: str, name: str, scale: float) -> FileCalibration:
+    storage = cv2.FileStorage()
     try:
-        storage = cv2.FileStorage(text, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
+        is_open = storage.open(text, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
+        values = {key: _node(storage.getNode(key)) for key in _keys(storage)} if is_open else {}
     except cv2.error as error:
         raise CalibrationFileError(f"{name} is not written as OpenCV's FileStorage writes files") from error
-    try:
-        if not storage.isOpened() or storage.root().empty():
-            raise CalibrationFileError(f"{name} is not written as OpenCV's FileStorage writes files")
-        found = _numbers({key: _node(storage.getNode(key)) for key in _keys(storage)}, name, scale)
     finally:
         storage.release()
-    return found
+    if not values:
+        raise CalibrationFileError(f"{name} is not written as OpenCV's FileStorage writes files")
+    return _numbers(values, name, scale)
 
 
 def _keys(storage: cv2.FileStorage) -> list[str]:
@@ -223,7 +223,7 @@ def _size(values: Mapping[str, Any], name: str) -> tuple[int, int] | None:
 
 
 def _pairs(text: str, name: str) -> Floats:
-    rows = []
+    rows: list[list[float]] = []
     for number, line in enumerate(text.splitlines(), 1):
         cells = _cells(line)
         if not cells or cells[0].startswith("#"):

@@ -17,6 +17,9 @@ from environments.geometry.lens import Lens as Lens
 from environments.geometry.pair_warnings import PairsWarning as PairsWarning
 from environments.geometry.pairs import MIN_PAIRS as MIN_PAIRS
 from environments.geometry.pairs import ClickNoise as ClickNoise
+from environments.geometry.refit import Refit as Refit
+from environments.geometry.refit import Sights as Sights
+from environments.geometry.refit import refit as refit
 from environments.geometry.shapes import FitKind as FitKind
 from environments.polygons import Floats as Floats
 from environments.polygons import GeometryError as GeometryError

@@ -157,7 +157,9 @@ class _Candidate:
             )
         h = facing(h, used.m)
         if (used.m @ h[2, :2] + h[2, 2] <= 0).any():  # some of the floor behind the camera
-            raise GeometryError("the point pairs contradict each other: two of them are probably swapped")
+            raise GeometryError(
+                "the point pairs contradict each other: two of them are probably swapped, or one is above the horizon"
+            )
         shape = HomographyShape.around(frame, used, h)
         return cls.of(frame, pairs, inliers, noise, shape, shape.start)
 

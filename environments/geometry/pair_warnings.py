@@ -39,9 +39,10 @@ def warnings_of(
 ) -> tuple[PairsWarning, ...]:
     """Look at pairs (undistorted px) and the homography, positive where the camera looks, fitted to the inliers."""
     used = pairs.only(inliers)
-    found = [_outlier(i, errors_m[i]) for i in np.flatnonzero(~inliers).tolist()]
+    found = _horizon(pairs, h_world_to_image)
+    told = {i for warning in found for i in warning.pairs}
+    found += [_outlier(i, errors_m[i]) for i in np.flatnonzero(~inliers).tolist() if i not in told]
     found += _duplicates(pairs)
-    found += _horizon(pairs, h_world_to_image)
     if mirrors(h_world_to_image, used.m):
         found.append(
             PairsWarning(

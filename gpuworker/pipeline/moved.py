@@ -113,7 +113,7 @@ class CameraWatch:
             watched.usual_px = shift_px.copy() if watched.learned_s >= s.settle_s else None
             return None
         far_px = max(s.moved * self._width[camera], s.moved_std * std_px)
-        if np.abs(shift_px - watched.usual_px).max() <= far_px:
+        if np.linalg.norm(shift_px - watched.usual_px) <= far_px:
             watched.far_since_s = None
             watched.usual_px += (shift_px - watched.usual_px) * -np.expm1(-dt_s / s.usual_s)
             return None

@@ -159,8 +159,8 @@ class BiasSettings:
     vote_lead: float = 2.0
 
     settle_s: float = 10.0
-    usual_s: float = 120.0
-    moved: float = 0.008
+    usual_s: float = 240.0
+    moved: float = 0.0065
     moved_std: float = 4.0
     confirm_s: float = 3.0
 

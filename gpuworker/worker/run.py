@@ -13,6 +13,7 @@ from environments.models import Camera, CameraState
 from gpuworker.pipeline.ladder import Ladder
 from gpuworker.pipeline.seams import Source
 from gpuworker.pipeline.values import Event, Frame, Zone
+from gpuworker.sinks.agreement import AgreementSink
 from gpuworker.sinks.gallery import GallerySink, memory_restore
 from gpuworker.sinks.live import LiveSink
 from gpuworker.sinks.rows import RowsSink
@@ -95,6 +96,9 @@ class SessionRun:
         self._gallery = self._open_gallery(session.environment_id)
         interval_s = 1.0 / max(camera.fps for camera in cameras)
         self._easing = Easing(self._pipeline, interval_s=interval_s, show=self._show_effort)
+        self._agreement = AgreementSink(
+            cameras=site.cameras, keys={camera.key: camera.pk for camera in cameras}
+        )
         self.board = _board(session, keys, span_s=parts.meter_span_s)
         self.rows = RowsSink(
             _sampler(session, cameras, site.zones),
@@ -142,6 +146,7 @@ class SessionRun:
             result = self._easing.step(fitting)
             self.rows.put(result, fitting, provisional=self._pipeline.unsettled())
             self.live.put(result, fitting)
+            self._agreement.put(result, fitting)
             if self._gallery and self._gallery.is_due(now_s := time.monotonic()):
                 self._gallery.put(self._pipeline.memory(), now_s)
             for event in result.events:
@@ -236,6 +241,7 @@ class SessionRun:
         if self._gallery:
             self._gallery.put(self._pipeline.memory(), time.monotonic())
             self._gallery.close()
+        self._agreement.close()
         self.rows.close()
         self.live.close(farewell=farewell)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -86,7 +87,7 @@ def adjust(
     off = problem.residuals(found.x)[: 3 * len(shared.person)].reshape(-1, 3)
     used = np.abs(off) < 4.0
     variance = float(max(1.0, (off[used] ** 2).sum() / max(1, used.sum() - 2 * len(people))))
-    covariance = _camera_covariance(csr_matrix(found.jac), len(sightings)) * variance
+    covariance = _camera_covariance(cast(csr_matrix, found.jac), len(sightings)) * variance
     return Bundle(theta, covariance, people, off, variance)
 
 

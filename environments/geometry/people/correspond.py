@@ -48,14 +48,17 @@ def find_shared(
         ticks: (t,) instants to look at.
     """
     floor = [_on_floor(s, m, off_m) for s, m in zip(sightings, models, strict=True)]
-    person, camera, box, places = [], [], [], []
+    person: list[int] = []
+    camera: list[int] = []
+    box: list[int] = []
+    places: list[Floats] = []
     for tick in ticks.tolist():
         at = [np.flatnonzero(s.tick == tick) for s in sightings]
         for group in _groups(floor, at):
             person += [len(places)] * len(group)
             camera += [c for c, _ in group]
             box += [b for _, b in group]
-            places.append(np.mean([floor[c][0][b] for c, b in group], axis=0))
+            places.append(np.asarray(np.mean([floor[c][0][b] for c, b in group], axis=0)))
     return Shared(
         np.array(person, dtype=np.int64),
         np.array(camera, dtype=np.int64),

@@ -148,7 +148,8 @@ def _refined(whole: Sightings, start: Floats, agreeing: float) -> HorizonFit:
         return np.append(off(numbers) / rare, prior)
 
     found = least_squares(residuals, start, loss="cauchy", x_scale=[0.1, 0.1, 0.1, 0.1], max_nfev=200)
-    covariance = np.linalg.pinv(found.jac.T @ found.jac)
+    jac = np.asarray(found.jac, dtype=np.float64)
+    covariance = np.linalg.pinv(jac.T @ jac)
     height_std = float(np.sqrt(covariance[2, 2]))
     if height_std > WORST_HEIGHT or agreeing < 0.5:
         raise GeometryError(

@@ -23,14 +23,14 @@ from tests.factories import (
     AlertFactory,
     CalibrationFactory,
     CameraFactory,
-    DeliveryFactory,
     CameraMoveFactory,
+    DeliveryFactory,
     EnvironmentFactory,
     FloorPlanFactory,
     GrantFactory,
     PersonFactory,
-    RuleFactory,
     ProposalFactory,
+    RuleFactory,
     RunFactory,
     TrackEventFactory,
     TrackFactory,
@@ -263,9 +263,6 @@ WITH_SESSION = {
     "system-page",
     "report",
     "report-layer",
-    "landing",
-    "floor-plan",
-    "live",
     "login",
     "logout",
     "docs",
@@ -357,12 +354,11 @@ def scene(db, settings, tmp_path, redis_url, monkeypatch):
 def address_of(name: str, scene: SimpleNamespace, user: Any) -> str:
     """Give the address of a name in the scene, of one's own thing where that is meant."""
     kind = name.partition("-")[0]
-    if name in ("floor-plan", "live", "replay", "alerts") or (
-        kind == "environment" and name != "environment-list"
-    ):
     if name == "report-layer":
         return reverse(name, kwargs={"slug": scene.slug, "layer": "cameras"})
-    if name in ("floor-plan", "live", "report") or (kind == "environment" and name != "environment-list"):
+    if name in ("floor-plan", "live", "replay", "alerts", "report") or (
+        kind == "environment" and name != "environment-list"
+    ):
         return reverse(name, kwargs={"slug": scene.slug})
     if kind == "alerts" and name != "alerts":
         thing = {"seen": "alert"}.get(name.split("-")[1], name.split("-")[1])

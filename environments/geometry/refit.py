@@ -13,7 +13,7 @@ from environments.polygons import Floats, GeometryError
 
 LEAST_SIGHTS = 80
 LEAST_SPREAD = 0.15  # of the picture's width, standard deviation of where people are
-MUST = 0.7  # by what the error of people that were not fitted to must fall
+MUST = 0.85  # by what the error of people that were not fitted to must fall
 EDGE_SHARE, EDGE_STD_PX = (
     0.05,
     2.0,

@@ -47,9 +47,9 @@ def floor_of(scene: Scene, camera: CameraModel) -> tuple[Floats, Floats]:
 
 
 def spread(points_m: Floats, px: Floats, n: int, rng: np.random.Generator) -> list[int]:
-    """Choose spots as somebody does who spreads them over plan and picture."""
+    """Choose spots as somebody does who spreads them over the plan, and a little over the picture."""
     some = rng.choice(len(px), min(80, len(px)), replace=False)
-    both = np.hstack([px / np.ptp(px, axis=0), points_m / np.ptp(points_m, axis=0)])
+    both = np.hstack([0.25 * px / np.ptp(px, axis=0), 0.75 * points_m / np.ptp(points_m, axis=0)])
     chosen = [int(some[0])]
     while len(chosen) < n:
         nearest = np.linalg.norm(both[some][:, None] - both[chosen], axis=2).min(axis=1)

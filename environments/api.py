@@ -36,10 +36,9 @@ from environments.serializers import (
     FloorPlanSerializer,
     GrantSerializer,
     NewFloorPlanSerializer,
-    TrialSerializer,
-    TriedSerializer,
     ZoneSerializer,
 )
+from environments.trial_serializers import TrialSerializer, TriedSerializer
 
 
 class InVisiblePlaces:

@@ -42,6 +42,14 @@ def calibrate(request: HttpRequest, camera_id: int) -> HttpResponse:
             "snapshot": f"{address}snapshot/",
             "probe": f"{address}probe/",
         },
+        "elsewhere": {
+            "environment": place.slug,
+            "key": camera.key,
+            "file": f"{address}calibration/file/",
+            "runs": "/api/v1/calibration-runs/",
+            "allProposals": "/api/v1/calibration-proposals/",
+            "proposals": f"/api/v1/calibration-proposals/?camera={camera.pk}",
+        },
     }
     others = Camera.objects.filter(environment=place).exclude(pk=camera.pk)
     return _page(request, "calibrate", place, setup, camera=camera, others=others)

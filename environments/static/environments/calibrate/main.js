@@ -5,6 +5,7 @@ import { inverse, Model } from "../shared/camera_model.js";
 import { Floor } from "../shared/floor.js";
 import { ask } from "../shared/rest.js";
 import { metres, pixels, text } from "../shared/words.js";
+import { Elsewhere } from "./elsewhere.js";
 import { Fitting } from "./fitting.js";
 import { drawBlank, drawGrid, drawMisses, drawTrust, drawTwin } from "./overlays.js";
 import { Pairs } from "./pairs.js";
@@ -26,6 +27,7 @@ const sides = {
 };
 const table = new PairTable(byId("pairs"), pairs, [camera.width, camera.height]);
 const versions = new Versions(byId("versions"), setup.urls.versions, { look, say });
+const elsewhere = new Elsewhere(setup.elsewhere, { pairs, refresh: showInUse, say });
 const live = new LivePictures(setup.live);
 
 let picture = null; // ImageData of what is shown
@@ -329,6 +331,7 @@ byId("live").addEventListener("click", () => {
   isOn ? live.close() : live.open();
 });
 live.addEventListener("picture", ({ detail }) => showPicture(detail));
+live.addEventListener("quiet", () => say(text("notTracked"), "warn"));
 live.addEventListener("close", () => byId("live").setAttribute("aria-pressed", "false"));
 
 document.addEventListener("keydown", (event) => {
@@ -349,23 +352,22 @@ new MutationObserver(() => {
 
 // --- begin ---
 
+/** Show the calibration in use: its pairs, or what it says where it has none. */
+async function showInUse({ isFirst = false } = {}) {
+  const active = (await versions.refresh()).find((version) => version.is_active);
+  if (!active) return;
+  reference = new Model({ ...active, h_world_to_image: inverse(active.h_image_to_world) });
+  if (isFirst && pairs.list.length) return; // somebody was quicker: their clicks stay
+  pairs.load(active.point_pairs);
+  if (isFirst) pairs.forgetHistory();
+  warpAnew();
+}
+
 async function begin() {
   showPairs();
   showPlan().catch(() => say(text("noPlanPicture"), "bad"));
-  versions
-    .refresh()
-    .then((found) => {
-      const active = found.find((version) => version.is_active);
-      if (!active) return;
-      reference = new Model({ ...active, h_world_to_image: inverse(active.h_image_to_world) });
-      if (active.point_pairs.length && !pairs.list.length) {
-        pairs.load(active.point_pairs);
-        pairs.forgetHistory();
-      } else {
-        warpAnew();
-      }
-    })
-    .catch((error) => say(error.message, "bad"));
+  showInUse({ isFirst: true }).catch((error) => say(error.message, "bad"));
+  elsewhere.refresh().catch((error) => say(error.message, "bad"));
   const last = camera.is_online ? null : await lastPicture(setup.urls).catch(() => null);
   if (last) await showPicture(last);
   else await take();

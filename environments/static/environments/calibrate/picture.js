@@ -36,7 +36,7 @@ function bitmapOf(blob) {
   return createImageBitmap(blob);
 }
 
-/** Live pictures of one camera, by the WebSocket that the live view uses; whoever shows one says so. */
+/** Live pictures of one camera, by the WebSocket that the live view uses. Events: `picture`, `quiet` (none comes), `close`. */
 export class LivePictures extends EventTarget {
   #socket = null;
 
@@ -66,7 +66,10 @@ export class LivePictures extends EventTarget {
   }
 
   #hear(message) {
-    if (message.type === "hello") this.#send({ type: "subscribe", cameras: [this.camera], quality: "high" });
+    if (message.type !== "hello") return;
+    this.#send({ type: "subscribe", cameras: [this.camera], quality: "high" });
+    const isUp = message.cameras.some(({ id, state }) => id === this.camera && state === "online");
+    if (!isUp) this.dispatchEvent(new Event("quiet"));
   }
 
   async #show(buffer) {

@@ -26,6 +26,7 @@ TRACKED_S = 90.0
 
 @pytest.fixture(scope="module")
 def celery(stack):
+    stack.start_worker()
     stack.start_celery()
     yield
     stack.stop("celery")
@@ -242,21 +243,34 @@ def test_pairs_are_corrected_by_mouse_keys_and_undo(page, sign_in, stack):
     expect(page.locator("#warnings li")).not_to_have_count(0)
     page.get_by_role("button", name="Undo").click()
 
+    # from a file of another tool: used at once, and its pairs are shown
+    rows = [(*camera_px(place), *place) for place in PLACES]
+    content = "u,v,x,y\n" + "\n".join(",".join(str(number) for number in row) for row in rows)
+    file = {"name": "pairs.csv", "mimeType": "text/csv", "buffer": content.encode()}
+    page.get_by_label("A file of another tool").set_input_files(file)
+    expect(page.locator("#said")).to_have_text(
+        "pairs.csv is in use: look whether the grid lies on the floor."
+    )
+    expect(page.locator("#pairs tr")).to_have_count(len(PLACES))
+    expect(page.locator("#versions li").first).to_contain_text("7 pairs")
+    page.locator("#versions li").nth(1).get_by_role("button", name="Use this version").click()
+    expect(page.locator("#said")).to_have_text("That version is in use again.")
+
     # by keys: a pixel, ten, and gone
     u = page.get_by_label("Pair 1: pixels from the left")
     before = float(u.input_value())
-    page.locator("#picture [data-point=p1]").focus()
+    page.locator("#picture .board-point").first.focus()
     page.keyboard.press("ArrowRight")
     expect(u).to_have_value(f"{before + 1:g}")
     page.keyboard.press("Shift+ArrowLeft")
     expect(u).to_have_value(f"{before - 9:g}")
     page.keyboard.press("Delete")
-    expect(page.locator("#pairs tr")).to_have_count(5)
+    expect(page.locator("#pairs tr")).to_have_count(6)
     page.locator("#picture").focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page.locator("#hint")).to_have_text("Now click the same spot on the plan.")
-    page.get_by_role("button", name="Remove pair 6").click()
+    page.get_by_role("button", name="Remove pair 7").click()
     page.get_by_role("button", name="Move pair 2 up").click()
     expect(page.get_by_label("Pair 1: x in metres")).to_have_value(re.compile(r"^(4|3\.9\d*|4\.0\d*)$"))
     leave(page)

@@ -62,7 +62,7 @@ def score_detections(
     hits = int(right[MATCH_IOU][sure].sum())
     precisions = [average_precision(score, right[level], people) for level in COCO_IOUS]
     return DetectionScores(
-        precision=hits / sure.sum() if sure.any() else 0.0,
+        precision=hits / int(sure.sum()) if sure.any() else 0.0,
         recall=hits / people if people else 0.0,
         map_50=precisions[0],
         map_50_95=float(np.mean(precisions)),

@@ -21,7 +21,7 @@ def select(
     The weak ones go first, and all of it happens where the arrays are; only what is left comes to the host.
 
     Args:
-        boxes: (b, n, 4) xyxy px of the model's input.
+        boxes: (b, n, 4) xyxy px of the model's input, indexed by picture and row.
         confidence: (b, n) of the class person.
         placements: of the b pictures; rows of the batch beyond them are empty.
         least: confidence.

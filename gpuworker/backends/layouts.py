@@ -8,6 +8,7 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from gpuworker.backends.spec import BackendError
 
 Floats32 = NDArray[np.float32]
 Decode = Callable[[Sequence[Array], int], tuple[Array, Array]]
-"""Takes the raw outputs and the class of a person; gives boxes and confidences."""
+"""Takes the raw outputs and the class of a person; gives boxes, to be indexed by picture and row, and confidences."""
 
 STRIDE_SETS = ((8, 16, 32), (4, 8, 16, 32), (8, 16, 32, 64))
 MAX_QUERIES = 1000  # no end-to-end or DETR export known gives more boxes
@@ -190,19 +191,38 @@ def grid_of(height: int, width: int, strides: Sequence[int]) -> Floats32:
     return np.concatenate(cells).astype(np.float32)
 
 
-def decode_yolox(output: Array, person: int, grid: Floats32 | None) -> tuple[Array, Array]:
+def decode_yolox(output: Array, person: int, grid: Floats32 | None) -> tuple["YoloxBoxes", Array]:
     """Decode YOLOX's (b, n, 5 + classes): offsets from the grid, or px where ``grid`` is None.
 
     Source: Ge et al., YOLOX (2021); ``decode_outputs`` of its head: centre = (offset + cell) x stride,
     size = exp(raw) x stride, confidence = objectness x class.
     """
-    centre, size = output[..., :2], output[..., 2:4]
-    if grid is not None:
-        cells = on_device_of(grid, output)
-        stride = cells[:, 2:]
-        centre = centre * stride + cells[:, :2]
-        size = namespace(output).exp(size) * stride
-    return _from_centre(centre, size), output[..., 4] * output[..., 5 + person]
+    cells = None if grid is None else on_device_of(grid, output)
+    return YoloxBoxes(output, cells), output[..., 4] * output[..., 5 + person]
+
+
+@dataclass(frozen=True, slots=True)
+class YoloxBoxes:
+    """Boxes (b, n, 4) that are decoded when they are asked for: of thousands of cells few hold a person.
+
+    Attributes:
+        output: (b, n, 5 + classes), raw.
+        cells: (n, 3) as of :func:`grid_of`, None where the model has decoded.
+    """
+
+    output: Array
+    cells: Array | None
+
+    def __getitem__(self, at: tuple[Any, Any]) -> Array:
+        """Give the boxes of pictures and rows, in xyxy px."""
+        raw = self.output[at]
+        centre, size = raw[..., :2], raw[..., 2:4]
+        if self.cells is not None:
+            cells = self.cells[at[1]]
+            stride = cells[..., 2:]
+            centre = centre * stride + cells[..., :2]
+            size = namespace(raw).exp(size) * stride
+        return _from_centre(centre, size)
 
 
 def decode_ultralytics(outputs: Sequence[Array], person: int) -> tuple[Array, Array]:

@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 from gpuworker.backends.crops import batches, by_frame, crop, units
 from gpuworker.backends.digest import digest
 from gpuworker.backends.onnx_session import OnnxModel, open_model
+from gpuworker.backends.placing import fill_planes
 from gpuworker.backends.spec import BackendError, Spec
 from gpuworker.pipeline.values import Floats32, Frame
 
 DEFAULT_SIZE = (256, 128)  # height and width where the model leaves them open
 # Source: torchvision's ImageNet statistics, which torchreid's models are trained with (RGB, 0 to 1)
-MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-STD = np.array([0.229, 0.224, 0.225], np.float32)
+BGR_TO_RGB = (2, 1, 0)
+MEAN = tuple(np.array([0.485, 0.456, 0.406], np.float32) * 255)
+FACTOR = tuple(1 / (np.array([0.229, 0.224, 0.225], np.float32) * 255))
 
 
 class OnnxEmbedder:
@@ -39,9 +41,8 @@ class OnnxEmbedder:
     def _embed_batch(self, crops: list[NDArray[np.uint8]], size: int) -> Floats32:
         batch = np.zeros((size, 3, self._height, self._width), np.float32)
         for row, picture in zip(batch, crops, strict=False):
-            resized = cv2.resize(picture, (self._width, self._height))
-            rgb = cv2.cvtColor(resized, cv2.COLOR_BGR2RGB).astype(np.float32) / 255.0
-            row[:] = ((rgb - MEAN) / STD).transpose(2, 0, 1)
+            resized = np.asarray(cv2.resize(picture, (self._width, self._height)), np.uint8)
+            fill_planes(row, resized, order=BGR_TO_RGB, mean=MEAN, factor=FACTOR)
         return units(self._model.run(batch)[0][: len(crops)])
 
 

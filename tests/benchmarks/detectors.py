@@ -1,6 +1,6 @@
 """Detectors on recorded pictures: accuracy, what they cost, and who is ahead: `python -m tests.benchmarks detectors`.
 
-    python -m tests.benchmarks detectors [SCENE ...] [--models FOLDER] [--pictures N] [--ticks N]
+Arguments: scene folders, `--models FOLDER`, `--pictures N` of each scene, `--ticks N` of the pipeline.
 
 Every back-end that is installed runs over the same pictures; the same YOLO weights are then given, tick by tick and in
 turn, to SpotOn, to ultralytics' predict called for each camera, and to the loop that supervision's documentation
@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count, islice
+from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
@@ -60,19 +61,20 @@ def main() -> None:
     cv2.setNumThreads(1)  # as the worker does
     found: dict[str, Any] = {"machine": machine(), "threads_of_a_model": THREADS, "scenes": {}}
     for folder in asked.scenes:
-        found["scenes"][folder.name] = of_scene(read_scene(folder), asked.models, asked.pictures, asked.ticks)
+        found["scenes"][folder.name] = of_scene(folder, asked.models, asked.pictures, asked.ticks)
     asked.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     print(f"written to {asked.json}")
 
 
-def of_scene(scene: Scene, models: Path, pictures: int, ticks: int) -> dict[str, Any]:
+def of_scene(folder: Path, models: Path, pictures: int, ticks: int) -> dict[str, Any]:
     """Give everything about one scene, and print it."""
+    scene = read_scene(folder)
     shown = read_ticks(scene, pictures)
     table = {spec: row(scene, shown, spec) for spec in back_ends(models)}
     print(f"\n{scene.name}: {sum(map(len, shown))} pictures, confidence {CONFIDENCE}")
     for spec, figures in table.items():
         print(f"  {spec.replace(str(models) + '/', ''):60} {figures}")
-    beside = side_by_side(shown, models / YOLO, scene)
+    beside = side_by_side(folder, pictures, models / YOLO, scene)
     for name, figures in beside.items():
         print(f"  {name:22} {figures}")
     speed = {"pipeline": pipeline(scene, models, ticks), "four_hd_views": four_views(shown, models)}
@@ -123,7 +125,7 @@ def row(scene: Scene, ticks: Ticks, spec: str) -> dict[str, Any]:
     try:
         detector = make_detector(spec, site=site_of(scene), device="cpu", threads=THREADS)
     except BackendError as error:
-        return {"absent": str(error)}
+        return {"absent": str(error).rpartition("': ")[2]}
     for frames in ticks[:WARM] if spec != "motion" else ():
         detector.detect(frames)
     found: list[list[Detections]] = []
@@ -159,7 +161,7 @@ def accuracy(scene: Scene, ticks: Ticks, found: Sequence[Sequence[Detections]]) 
         boxes = [truth[frame.camera_id][frame.seq][1] for frame in frames]
         scores = score_detections(flat, boxes, confidence=CONFIDENCE)
         return {
-            "precision": round(scores.precision, 3),
+            "precision": round(float(scores.precision), 3),
             "recall": round(scores.recall, 3),
             "map_50": round(scores.map_50, 3),
         }
@@ -189,42 +191,65 @@ def on_floor(scene: Scene, frame: Frame, found: Detections) -> tuple[int, int, i
     return int((hit & seen[a]).sum()), len(spots) - int((hit & ~seen[a]).sum()), int(seen.sum())
 
 
-def side_by_side(ticks: Ticks, weights: Path, scene: Scene) -> dict[str, Any]:
-    """Give the same weights and pictures to everybody, tick by tick in turn; cost a tick of all cameras."""
-    runs = peers(weights)
-    times: dict[str, Times] = {name: [] for name in runs}
-    found: dict[str, list[list[Detections]]] = {name: [] for name in runs}
-    for turn, frames in enumerate([*ticks[:WARM], *ticks]):
-        names = list(runs)[turn % len(runs) :] + list(runs)[: turn % len(runs)]
-        for name in names:
-            given: list[Detections] = []
-            spent = timed(lambda name=name, given=given, frames=frames: given.extend(runs[name](frames)))
+def side_by_side(folder: Path, pictures: int, weights: Path, scene: Scene) -> dict[str, Any]:
+    """Give the same weights and pictures to everybody, tick by tick in turn; cost a tick of all cameras.
+
+    Each has a process of its own: threads that spin after a call would count for whoever comes next.
+    """
+    context = get_context("spawn")
+    ends: dict[str, Any] = {}
+    for name in PEERS:
+        ends[name], theirs = context.Pipe()
+        context.Process(
+            target=take_turns, args=(theirs, name, folder, pictures, weights), daemon=True
+        ).start()
+    ticks = {name: end.recv() for name, end in ends.items()}[PEERS[0]]
+    times: dict[str, Times] = {name: [] for name in PEERS}
+    found: dict[str, list[list[Detections]]] = {name: [] for name in PEERS}
+    for turn in range(WARM + ticks):
+        shift = turn % len(PEERS)
+        for name in PEERS[shift:] + PEERS[:shift]:
+            ends[name].send(max(turn - WARM, 0))
+            spent, given = ends[name].recv()
             if turn >= WARM:
                 times[name].append(spent)
                 found[name].append(given)
-    best = np.median([cpu for _, cpu in times["spoton, onnx"]])
+    for end in ends.values():
+        end.send(None)
+    best = np.median([cpu for _, cpu in times[PEERS[0]]])
+    shown = read_ticks(scene, pictures)
     return {
         name: {
-            **accuracy(scene, ticks, found[name]),
+            **accuracy(scene, shown, found[name]),
             **spread(times[name]),
             "times_the_cpu_of_spoton": round(float(np.median([cpu for _, cpu in times[name]]) / best), 2),
         }
-        for name in runs
+        for name in PEERS
     }
 
 
-def peers(weights: Path) -> dict[str, Callable[[list[Frame]], list[Detections]]]:
-    """Give what each does with the frames of a tick."""
-    site = Site({})
-    onnx = make_detector(with_confidence(f"onnx:{weights}"), site=site, device="cpu", threads=THREADS)
-    yolo = make_detector(with_confidence(f"yolo:{weights}"), site=site, device="cpu", threads=THREADS)
+def take_turns(end: Any, name: str, folder: Path, pictures: int, weights: Path) -> None:
+    """Detect in the ticks asked for, until there is none, and tell what it took and what was found."""
+    cv2.setNumThreads(1)
+    ticks, detect = read_ticks(read_scene(folder), pictures), peer(name, weights)
+    end.send(len(ticks))
+    while (tick := end.recv()) is not None:
+        given: list[Detections] = []
+        spent = timed(lambda tick=tick, given=given: given.extend(detect(ticks[tick])))
+        end.send((spent, given))
+
+
+def peer(name: str, weights: Path) -> Callable[[list[Frame]], list[Detections]]:
+    """Give what one does with the frames of a tick."""
+    if name.startswith("spoton"):
+        spec = with_confidence(f"{name.rpartition(' ')[2]}:{weights}")
+        return make_detector(spec, site=Site({}), device="cpu", threads=THREADS).detect
     model = ultralytics.YOLO(str(weights), task="detect")
-    again = ultralytics.YOLO(str(weights), task="detect")
 
     def predict(frames: list[Frame]) -> list[Detections]:
         results = [
-            model.predict(frame.image, conf=CONFIDENCE, classes=[0], device="cpu", verbose=False)[0]
-            for frame in frames
+            model.predict(f.image, conf=CONFIDENCE, classes=[0], device="cpu", verbose=False)[0]
+            for f in frames
         ]
         return [Detections(r.boxes.xyxy.cpu().numpy(), r.boxes.conf.cpu().numpy()) for r in results]
 
@@ -232,12 +257,12 @@ def peers(weights: Path) -> dict[str, Callable[[list[Frame]], list[Detections]]]
         # as in its documentation: detect, convert, filter
         given = []
         for frame in frames:
-            found = sv.Detections.from_ultralytics(again(frame.image, verbose=False)[0])
+            found = sv.Detections.from_ultralytics(model(frame.image, verbose=False)[0])
             found = found[(found.class_id == 0) & (found.confidence > CONFIDENCE)]
             given.append(Detections(found.xyxy.astype(np.float32), found.confidence.astype(np.float32)))
         return given
 
-    return dict(zip(PEERS, (onnx.detect, yolo.detect, predict, supervision), strict=True))
+    return predict if name == "ultralytics predict" else supervision
 
 
 @contextmanager
@@ -275,10 +300,10 @@ def pipeline(scene: Scene, models: Path, ticks: int) -> dict[str, Any]:
         "cameras": len(scene.cameras),
         "ticks": len(times),
         **spread(times),
-        "ticks_per_s_wall": round(len(times) / whole[0], 1),
-        "ticks_per_s_of_one_core": round(len(times) / whole[1], 1),
-        "times_its_model_calls_wall": round(whole[0] / of_models[0], 3),
-        "times_its_model_calls_cpu": round(whole[1] / of_models[1], 3),
+        "ticks_per_s_wall": round(float(len(times) / whole[0]), 1),
+        "ticks_per_s_of_one_core": round(float(len(times) / whole[1]), 1),
+        "times_its_model_calls_wall": round(float(whole[0] / of_models[0]), 3),
+        "times_its_model_calls_cpu": round(float(whole[1] / of_models[1]), 3),
     }
 
 

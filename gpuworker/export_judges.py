@@ -181,8 +181,10 @@ class LooksJudge:
         """Give what the crops become for an ONNX model."""
         model: Any = RecordedModel(open_model(path, device="cpu", threads=self._threads))
         height, width = model.height or DEFAULT_SIZE[0], model.width or DEFAULT_SIZE[1]
-        if self._shown:
-            embedder = OnnxEmbedder(model, height=height, width=width, dimension=dimension_of(model))
+        dimension = dimension_of(model)
+        model.run.batches.clear()
+        if self._shown and dimension:
+            embedder = OnnxEmbedder(model, height=height, width=width, dimension=dimension)
             for frame, boxes in zip(self._shown.frames, self._shown.boxes, strict=True):
                 embedder.embed([frame], [boxes])
         recording: Recording = model.run

@@ -92,7 +92,7 @@ def to_int8(model: Path, to: Path, batches: Iterable[Batch]) -> None:
     if loaded.opset_import[0].version < PER_CHANNEL_OPSET:
         loaded = onnx.version_converter.convert_version(loaded, PER_CHANNEL_OPSET)
 
-    class Reader(ort_quantization.CalibrationDataReader):  # type: ignore[misc]
+    class Reader(ort_quantization.CalibrationDataReader):
         """Gives one batch after the other, as ONNX Runtime asks for them."""
 
         def __init__(self) -> None:

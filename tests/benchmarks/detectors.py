@@ -12,6 +12,7 @@ import argparse
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import count, islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -128,17 +129,16 @@ def row(scene: Scene, ticks: Ticks, spec: str) -> dict[str, Any]:
         return {"absent": str(error).rpartition("': ")[2]}
     for frames in ticks[:WARM] if spec != "motion" else ():
         detector.detect(frames)
-    found: list[list[Detections]] = []
-    times = [timed(lambda frames=frames: found.append(detector.detect(frames))) for frames in ticks]
-    each = [(wall / len(f), cpu / len(f)) for (wall, cpu), f in zip(times, ticks, strict=True)]
-    return {**accuracy(scene, ticks, found), **spread(each)}
+    runs = [timed(detector.detect, frames) for frames in ticks]
+    each = [(wall / len(f), cpu / len(f)) for ((wall, cpu), _), f in zip(runs, ticks, strict=True)]
+    return {**accuracy(scene, ticks, [found for _, found in runs]), **spread(each)}
 
 
-def timed(call: Callable[[], Any]) -> tuple[float, float]:
-    """Give the seconds that a call takes, by the clock and of the processor."""
+def timed(call: Callable[[Any], Any], given: Any) -> tuple[tuple[float, float], Any]:
+    """Give the seconds that a call takes, by the clock and of the processor, and what it gives."""
     wall, cpu = perf_counter(), process_time()
-    call()
-    return perf_counter() - wall, process_time() - cpu
+    got = call(given)
+    return (perf_counter() - wall, process_time() - cpu), got
 
 
 def spread(times: Times) -> dict[str, float]:
@@ -179,7 +179,7 @@ def on_floor(scene: Scene, frame: Frame, found: Detections) -> tuple[int, int, i
     people = scene.truth[frame.seq].inside(scene.bounds_m).xy_m
     places = camera.to_picture(people)
     height, width = frame.image.shape[:2]
-    seen = ((places >= 0) & (places < [width, height])).all(axis=1)
+    seen = np.asarray(((places >= 0) & (places < [width, height])).all(axis=1))
     feet = np.column_stack([(found.xyxy[:, 0] + found.xyxy[:, 2]) / 2, found.xyxy[:, 3]]).astype(np.float64)
     spots = camera.to_floor(feet)
     low, high = scene.bounds_m[:2], scene.bounds_m[2:]
@@ -234,9 +234,7 @@ def take_turns(end: Any, name: str, folder: Path, pictures: int, weights: Path) 
     ticks, detect = read_ticks(read_scene(folder), pictures), peer(name, weights)
     end.send(len(ticks))
     while (tick := end.recv()) is not None:
-        given: list[Detections] = []
-        spent = timed(lambda tick=tick, given=given: given.extend(detect(ticks[tick])))
-        end.send((spent, given))
+        end.send(timed(detect, ticks[tick]))
 
 
 def peer(name: str, weights: Path) -> Callable[[list[Frame]], list[Detections]]:
@@ -257,7 +255,7 @@ def peer(name: str, weights: Path) -> Callable[[list[Frame]], list[Detections]]:
         # as in its documentation: detect, convert, filter
         given = []
         for frame in frames:
-            found = sv.Detections.from_ultralytics(model(frame.image, verbose=False)[0])
+            found: Any = sv.Detections.from_ultralytics(model(frame.image, verbose=False)[0])
             found = found[(found.class_id == 0) & (found.confidence > CONFIDENCE)]
             given.append(Detections(found.xyxy.astype(np.float32), found.confidence.astype(np.float32)))
         return given
@@ -272,9 +270,9 @@ def model_calls() -> Iterator[Times]:
     run = OnnxModel.run
 
     def watched(model: OnnxModel, batch: Any) -> Any:
-        given: list[Any] = []
-        times.append(timed(lambda: given.append(run(model, batch))))
-        return given[0]
+        spent, given = timed(partial(run, model), batch)
+        times.append(spent)
+        return given
 
     with patch.object(OnnxModel, "run", watched):
         yield times
@@ -294,7 +292,7 @@ def pipeline(scene: Scene, models: Path, ticks: int) -> dict[str, Any]:
         for frames in shown[:WARM]:
             watched.step(frames)
         calls.clear()
-        times = [timed(lambda frames=frames: watched.step(frames)) for frames in shown[WARM:]]
+        times = [timed(watched.step, frames)[0] for frames in shown[WARM:]]
     whole, of_models = np.sum(times, axis=0), np.sum(calls, axis=0)
     return {
         "cameras": len(scene.cameras),
@@ -331,7 +329,7 @@ def four_views(ticks: Ticks, models: Path) -> dict[str, float]:
     groups = [views[i : i + VIEWS_HD] for i in range(0, len(views) - VIEWS_HD + 1, VIEWS_HD)]
     for group in groups[:WARM]:
         detector.detect(group)
-    return spread([timed(lambda group=group: detector.detect(group)) for group in groups])
+    return spread([timed(detector.detect, group)[0] for group in groups])
 
 
 if __name__ == "__main__":

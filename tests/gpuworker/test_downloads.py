@@ -1,8 +1,8 @@
 import hashlib
 import re
 import shutil
-from collections import namedtuple
 from io import StringIO
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -128,7 +128,7 @@ def test_fetch_asks_the_proxy_of_the_environment(server, tmp_path, monkeypatch):
 
 
 def test_fetch_does_not_begin_where_there_is_no_room(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: namedtuple("Usage", "free")(1_000_000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1_000_000))
     with pytest.raises(DownloadError, match=r"has 1 MB left and weights\.onnx needs 2: make room"):
         get(server, tmp_path)
     assert files(tmp_path) == []

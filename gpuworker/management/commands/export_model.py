@@ -47,7 +47,7 @@ class Command(BaseCommand):
             CommandError: something does not go together or is missing, or a model lost too much.
         """
         # ended by SIGTERM, too, it leaves nothing half done behind
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         wanted = Wanted(
             source=options["path"],
             formats=[name.strip() for name in options["format"].split(",") if name.strip()],
@@ -63,6 +63,8 @@ class Command(BaseCommand):
                 self._say(exported)
         except (ExportError, BackendError, SceneError) as error:
             raise CommandError(str(error), returncode=WRONG_INPUT) from error
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     def _say(self, exported: Exported) -> None:
         self.stdout.write(f"{exported.use} written")

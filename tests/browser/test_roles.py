@@ -6,6 +6,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 expect.set_options(timeout=60_000)
 PLAZA = "/environments/plaza/live/"
+# as in tabs that nobody looks at: steering needs no pictures, and three browsers' pictures are much for two processors
+AWAY = "Object.defineProperty(document, 'hidden', { get: () => true })"
 
 
 @pytest.fixture
@@ -17,6 +19,7 @@ def opened(browser, stack, sign_in):
     def opened(username: str) -> Page:
         context = browser.new_context(base_url=stack.url, viewport={"width": 1440, "height": 900})
         context.set_default_timeout(60_000)
+        context.add_init_script(AWAY)
         contexts.append(context)
         page = context.new_page()
         sign_in(page, username)

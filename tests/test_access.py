@@ -316,7 +316,7 @@ def scene(db, settings, tmp_path, redis_url, monkeypatch):
         probe_note(probe_id=probe_id, state="pending", at=timezone.now())
         picture_note(probe_id=probe_id, jpeg=b"a picture")
     calibration = CalibrationFactory.create(camera=camera)
-    session = TrackingSessionFactory.create(environment=place)
+    session = TrackingSessionFactory.create(environment=place, started_at=timezone.now())
     person = PersonFactory.create(environment=place)
     track = TrackFactory.create(session=session, person=person)
     TrackPointFactory.create(track=track)

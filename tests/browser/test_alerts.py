@@ -44,7 +44,7 @@ def test_rule_is_made_tried_and_heard_at_once_without_reloading(alerts):
     # people walk about: the list fills by itself
     alerts.evaluate("() => (window.untouched = true)")
     first = alerts.locator(".raised").first
-    expect(first).to_contain_text("Anybody")
+    expect(first).to_contain_text("Anybody", timeout=180_000)
     assert alerts.evaluate("() => window.untouched")
 
     note = first.get_by_label("Note")

@@ -3,6 +3,8 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.test_accessibility import complaints_of
+
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 expect.set_options(timeout=60_000)
 HERE = "/environments/plaza/alerts/"
@@ -95,3 +97,14 @@ def test_form_says_where_something_is_missing(alerts):
     alerts.get_by_role("button", name="Save").click()
     expect(alerts.get_by_role("alert")).to_contain_text("Something is missing or does not fit")
     expect(alerts.get_by_label("Name")).to_have_attribute("aria-invalid", "true")
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("path", ["", "?show=all", "rules/new/", "webhooks/new/"])
+def test_pages_are_accessible(context, sign_in, path, theme):
+    context.add_init_script(f"localStorage.setItem('spoton-theme', '{theme}')")
+    page = context.new_page()
+    sign_in(page)
+    page.goto(HERE + path)
+    page.locator("main").wait_for()
+    assert complaints_of(page) == []

@@ -28,10 +28,16 @@ TIME = forms.TimeInput(format="%H:%M", attrs={"type": "time"})
 class DurationWidget(forms.MultiWidget):
     """Asks for a number and a unit."""
 
+    use_fieldset = False
+
     def __init__(self, attrs: Any = None) -> None:
         number = forms.NumberInput(attrs={"min": 0, "inputmode": "numeric"})
         unit = forms.Select(choices=UNIT_CHOICES, attrs={"aria-label": _("Unit")})
         super().__init__([number, unit], attrs)
+
+    def id_for_label(self, id_: str) -> str:
+        """Let the label be the number's."""
+        return f"{id_}_0"
 
     def decompress(self, value: Any) -> list[Any]:
         """Write seconds in the largest unit that fits."""

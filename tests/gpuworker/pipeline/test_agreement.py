@@ -29,7 +29,8 @@ def result(at_s, places, cameras=("a", "b"), extra=()):
     xyxy = np.array([box(*p) for p in places] + list(extra), np.float32).reshape(-1, 4)
     track = np.array([*range(1, len(places) + 1)] + [-1] * len(extra), dtype=np.int64)
     sightings = tuple(
-        Sighting(key, 0, at, Detections(xyxy, np.ones(len(xyxy), np.float32)), track, track) for key in cameras
+        Sighting(key, 0, at, Detections(xyxy, np.ones(len(xyxy), np.float32)), track, track)
+        for key in cameras
     )
     none = np.zeros(0, np.int64)
     people = People(at, none, none, np.zeros((0, 4)), np.zeros((0, 4, 4)), np.zeros(0), np.zeros(0), ())

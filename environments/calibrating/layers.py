@@ -37,6 +37,10 @@ def layers_of(coverage: Coverage) -> dict[str, Layer]:
         Layer("error", np.minimum(coverage.error_m / WORST_M, 1.0), "0 m", f"{WORST_M:g} m"),
     ]
     for key, sight in sorted(coverage.sights.items()):
+        if np.isnan(sight.person_px[sight.sees]).any():  # heights are not known: say how exactly places are
+            error = np.where(sight.sees, np.minimum(sight.error_m / WORST_M, 1.0), np.nan)
+            found.append(Layer(f"camera-{key}", error, "0 m", f"{WORST_M:g} m"))
+            continue
         tall = np.where(sight.sees, 1.0 - np.minimum(sight.person_px, TALLEST_PX) / TALLEST_PX, np.nan)
         found.append(Layer(f"camera-{key}", tall, f"{TALLEST_PX:g} px", "0 px"))
     return {layer.key: layer for layer in found}

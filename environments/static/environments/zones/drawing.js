@@ -83,7 +83,7 @@ export class Drawing extends EventTarget {
     this.take(key);
     const options = { className: `zone zone-${kind}`, weight: 3 };
     const shape = kind === "polygon" ? L.polygon(points.map(at), options) : L.polyline(points.map(at), options);
-    shape.on("click", () => this.#emit("pick", key));
+    shape.on("click", () => this.isDrawing || this.#emit("pick", key));
     shape.addTo(this.map);
     const label = document.createElement("span"); // a text, never markup
     label.textContent = capacity ? `${name} (${capacity})` : name;

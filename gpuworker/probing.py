@@ -13,7 +13,7 @@ from gpuworker.sources import open_source
 from gpuworker.sources.sim.worlds import Worlds
 from gpuworker.sources.video import LiveStream, Recording
 
-FIRST_PICTURE_S = 10.0
+FIRST_PICTURE_S = 20.0
 LOOK_S = 2.5  # after the first picture, to tell the rate
 JPEG_QUALITY = 90
 

@@ -4,7 +4,7 @@ import { ask, RestError } from "../shared/rest.js";
 import { text } from "../shared/words.js";
 
 const POLL_MS = 500;
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 45_000;
 
 /** Take a picture; the camera's address is opened for it where nobody tracks it. */
 export async function takePicture({ snapshot, probe }, isTracked) {

@@ -4,7 +4,7 @@ import { ask } from "../shared/rest.js";
 import { text } from "../shared/words.js";
 
 const POLL_MS = 400;
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 45_000;
 const box = document.getElementById("address-test");
 const field = (name) => document.getElementById(`id_${name}`);
 const part = (name) => box.querySelector(`[data-part="${name}"]`);

@@ -21,7 +21,7 @@ def opened(browser, stack, sign_in):
         context.set_default_timeout(60_000)
         context.add_init_script(AWAY)
         contexts.append(context)
-        page = context.new_page()
+        page: Page = context.new_page()
         sign_in(page, username)
         page.goto(PLAZA)
         expect(page.locator("#session")).to_have_attribute("data-session", "running")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
+from environments.models import Calibration
 from environments.selectors import calibration_model
 from gpuworker import remapping
 from gpuworker.remapping import RemappingError, remapping_continue, remapping_create, shifts
@@ -17,7 +18,7 @@ from tests.factories import (
     TrackingSessionFactory,
     TrackPointFactory,
 )
-from tracking.models import Calibration, LateSpan, Remapping, TrackPoint
+from tracking.models import LateSpan, Remapping, TrackPoint
 
 pytestmark = pytest.mark.django_db
 END = T0 + timedelta(minutes=25)

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from io import StringIO
+from typing import Any
 
 import numpy as np
 import pytest
@@ -177,7 +178,7 @@ class TestHealth:
         ]
         DisagreementFactory.create(camera=a, at=T0 - timedelta(minutes=2))
         assert services.agreements_add(at=T0, rows=rows) == 3
-        found = health_summary(environment=a.environment, since=T0 - timedelta(hours=1))
+        found: dict[str, Any] = health_summary(environment=a.environment, since=T0 - timedelta(hours=1))
         (camera,) = found["cameras"]
         assert (camera["camera"], camera["median_m"], camera["state"]) == ("a", 0.7, "bad")
         assert [point["median_m"] for point in camera["trend"]] == [0.2, 0.7]
@@ -205,7 +206,7 @@ class TestHealth:
                 after=(T0, b"two"),
             )
         (move,) = CameraMove.objects.all()
-        assert (bytes(move.before), bytes(move.after)) == (b"one", b"two")
+        assert (move.before, move.after) == (b"one", b"two")
         with django_assert_num_queries(1):
             assert CameraMove.objects.defer("before", "after").get().moved_px == 9.0
 

@@ -48,6 +48,7 @@ def test_layer_is_a_picture_that_is_clear_where_nobody_sees(admin):
     answer = admin.get(reverse("report-layer", args=[slug, "camera-c1"]))
     picture = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_UNCHANGED)
     assert answer["Content-Type"] == "image/png"
+    assert picture is not None
     assert set(np.unique(picture[..., 3])) == {0, 170}
     assert admin.get(reverse("report-layer", args=[slug, "nothing"])).status_code == 404
 

@@ -8,7 +8,10 @@ from environments.geometry.coverage import Grid, blind_spots, coverage_of, least
 from tests.environments.geometry.rig import camera
 
 DOWN = CameraModel.create(
-    camera_id="d", width=640, height=480, h_image_to_world=[[0.01, 0, -3.2], [0, -0.01, 2.4], [0, 0, 1]]
+    camera_id="d",
+    width=640,
+    height=480,
+    h_image_to_world=np.array([[0.01, 0, -3.2], [0, -0.01, 2.4], [0, 0, 1]]),
 )
 
 

@@ -67,7 +67,8 @@ def test_a_move_keeps_what_was_seen_before_and_after(cameras):
     assert (move.camera, move.moved_px, move.moved_m) == (cameras["b"], 9.0, 0.2)
     assert (move.before_at, move.after_at) == (T0 + timedelta(seconds=15), T0 + timedelta(seconds=60))
     before, after = (
-        cv2.imdecode(np.frombuffer(p, np.uint8), cv2.IMREAD_COLOR) for p in (move.before, move.after)
+        np.asarray(cv2.imdecode(np.frombuffer(p or b"", np.uint8), cv2.IMREAD_COLOR))
+        for p in (move.before, move.after)
     )
     assert before.shape == (240, 640, 3)
     assert (round(float(before.mean())), round(float(after.mean()))) == (15, 200)

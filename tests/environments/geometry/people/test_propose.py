@@ -10,6 +10,7 @@ from environments.geometry.people.placing import place_by_people
 from environments.geometry.people.propose import propose
 from environments.geometry.people.sightings import Sightings
 from environments.geometry.people.view import model_of, moved
+from gpuworker.scenes import read_scene
 from tests.benchmarks import calibration
 from tests.environments.geometry.rig import HEIGHT, WIDTH, pose
 
@@ -33,7 +34,7 @@ def cameras():
 def sightings(ticks=120, people=10, seed=0, noise_px=1.5):
     """Let people stand anywhere for an instant each, and give their boxes."""
     rng = np.random.default_rng(seed)
-    boxes = {key: [] for key in STANDS}
+    boxes: dict[str, list] = {key: [] for key in STANDS}
     for tick in range(ticks):
         places = rng.uniform([-2, -2], [12, 12], (people, 2))
         tall = rng.normal(1.74, 0.09, people)
@@ -78,13 +79,14 @@ def test_moved_camera_sees_the_moved_floor():
     yaw, shift = 0.7, np.array([3.0, -2.0])
     turn = np.array([[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]])
     spot = np.array([[1.0, 8.0]])
-    size = {"camera_id": "a", "width": WIDTH, "height": HEIGHT}
-    there = model_of(moved(theta, yaw=yaw, shift_m=shift), **size).to_picture(spot @ turn.T + shift)
-    assert there == pytest.approx(model_of(theta, **size).to_picture(spot))
+    here = model_of(theta, camera_id="a", width=WIDTH, height=HEIGHT)
+    away = moved(theta, yaw=yaw, shift_m=shift)
+    there = model_of(away, camera_id="a", width=WIDTH, height=HEIGHT).to_picture(spot @ turn.T + shift)
+    assert there == pytest.approx(here.to_picture(spot))
 
 
 def test_all_cameras_with_two_anchors():
-    told = []
+    told: list = []
     found = propose(sightings(), anchors(), progress=told.append)
     for proposal in found:
         assert proposal.reason == ""
@@ -141,9 +143,8 @@ def test_boxes_that_are_no_people_are_refused():
         fit_horizon(Sightings("a", WIDTH, HEIGHT, np.arange(300), boxes))
 
 
-@pytest.mark.shared
-def test_recorded_people_and_two_anchors(shared):
-    scene = calibration.read_scene(shared / "scenes" / "wildtrack-exact-a")
+def test_recorded_people_and_two_anchors(shared_dir):
+    scene = read_scene(shared_dir / "scenes" / "wildtrack-exact-a")
     rows = calibration.from_people(scene)["cameras"]
     accepted = [row["error_m"] for row in rows.values() if not row["refused"]]
     assert len(accepted) >= 6

@@ -346,7 +346,7 @@ def test_overload_is_told_and_pictures_become_cheaper(viewer, make_sink):
     header, coarse = viewer.frames("c1", "high")[-1]
     assert header["tier"] == "high"
     pictures = [cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) for jpeg in (fine, coarse)]
-    assert [np.shape(picture)[1] for picture in pictures] == [1280, 384]
+    assert [np.asarray(picture).shape[1] for picture in pictures] == [1280, 384]
 
 
 def test_status_tells_how_many_frames_newer_ones_overtook():

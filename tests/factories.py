@@ -21,8 +21,11 @@ from tracking.models import (
     Counter,
     Detection,
     EventAcknowledgement,
+    GalleryEntry,
+    GalleryState,
     LateSpan,
     Person,
+    Remapping,
     Track,
     TrackEvent,
     TrackingSession,
@@ -150,6 +153,21 @@ class CalibrationFactory(DjangoModelFactory):
     h_image_to_world = LazyFunction(lambda: [list(row) for row in H_IMAGE_TO_WORLD])
 
 
+class RemappingFactory(DjangoModelFactory):
+    """Move an hour from one calibration of a new camera to the next one."""
+
+    class Meta:
+        model = Remapping
+
+    before = SubFactory(CalibrationFactory)
+    after = SubFactory(
+        CalibrationFactory, camera=SelfAttribute("..before.camera"), is_active=False, version=2
+    )
+    begins_at = T0
+    ends_at = T0 + timedelta(hours=1)
+    reached_at = T0
+
+
 class RunFactory(DjangoModelFactory):
     """Ask for calibrations from ten minutes of people."""
 
@@ -253,6 +271,31 @@ class PersonFactory(DjangoModelFactory):
     last_seen_at = T0 + timedelta(minutes=1)
 
 
+class GalleryEntryFactory(DjangoModelFactory):
+    """Remember a person's looks, which say nothing."""
+
+    class Meta:
+        model = GalleryEntry
+
+    person = SubFactory(PersonFactory)
+    environment = SelfAttribute("person.environment")
+    embedder = "colour-2"
+    seen_at = T0
+    content = b"looks"
+
+
+class GalleryStateFactory(DjangoModelFactory):
+    """Know what looks mean in a new environment, which is nothing."""
+
+    class Meta:
+        model = GalleryState
+
+    environment = SubFactory(EnvironmentFactory)
+    embedder = "colour-2"
+    at = T0
+    content = b"state"
+
+
 class TrackFactory(DjangoModelFactory):
     """Make a track of a minute."""
 
@@ -313,7 +356,7 @@ class TrackEventFactory(DjangoModelFactory):
 
 
 class EventAcknowledgementFactory(DjangoModelFactory):
-    """Let nobody in particular have seen to a new event."""
+    """Let somebody have seen to a new event."""
 
     class Meta:
         model = EventAcknowledgement
@@ -322,6 +365,7 @@ class EventAcknowledgementFactory(DjangoModelFactory):
     environment = SelfAttribute("event.environment")
     event_at = SelfAttribute("event.time")
     at = T0 + timedelta(hours=1)
+    by = SubFactory(UserFactory)
 
 
 class ArrivalFactory(DjangoModelFactory):

@@ -24,7 +24,7 @@ def test_factory_makes_rows_that_are_valid(factory):
 def test_every_model_has_a_factory():
     models = {
         model
-        for app in ("rest", "accounts", "environments", "calibrating", "tracking")
+        for app in ("rest", "accounts", "environments", "calibrating", "tracking", "notifications")
         for model in apps.get_app_config(app).get_models()
     }
     assert {factory._meta.model for factory in FACTORIES} == models

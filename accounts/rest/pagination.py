@@ -55,6 +55,11 @@ class Pages(PageNumberPagination):
         """Give the page's size, and refuse what is none."""
         return page_size_of(request, name="page_size")
 
+    def get_page_number(self, request: Request, paginator: Any) -> Any:
+        """Give the number of the page; one that is empty is none."""
+        given = request.query_params.get(self.page_query_param)
+        return given if given == "" else super().get_page_number(request, paginator)
+
     def get_paginated_response(self, data: Any) -> Response:
         """Give the page and links to its neighbours."""
         return with_link(super().get_paginated_response(data))

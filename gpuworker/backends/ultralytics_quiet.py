@@ -10,6 +10,7 @@ from typing import Any
 
 import torch  # noqa: F401 - first: it would otherwise start with the one thread that Ultralytics asks for
 from django.conf import settings
+from PIL import Image
 
 # Source: ultralytics/utils/__init__.py and utils/checks.py
 QUIET = {
@@ -26,6 +27,7 @@ LEFT_ALONE = ("OMP_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG", "NUMEXPR_MAX_THREADS
 
 def _import_quietly() -> Any:
     before = {name: os.environ.get(name) for name in LEFT_ALONE}
+    image_open = Image.open  # which it replaces by one that wants further packages for what is no picture
     os.environ.update(QUIET, YOLO_CONFIG_DIR=str(settings.DATA_DIR))
     try:
         import ultralytics  # noqa: PLC0415 - after what it reads is set
@@ -33,6 +35,7 @@ def _import_quietly() -> Any:
     finally:
         for name, value in before.items():
             os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+        Image.open = image_open
     logging.getLogger("ultralytics").setLevel(logging.WARNING)
     library: Any = ultralytics
     if library.SETTINGS["sync"]:

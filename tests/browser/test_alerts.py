@@ -12,7 +12,8 @@ HERE = "/environments/plaza/alerts/"
 
 @pytest.fixture(scope="module")
 def celery(stack):
-    """Run what sends e-mails and calls webhooks."""
+    """Run what raises alerts, and what sends e-mails and calls webhooks."""
+    stack.start_worker()
     stack.start_celery()
     yield
     stack.stop("celery")

@@ -233,7 +233,7 @@ class TestCameraAdmin:
         page = admin.get(reverse("admin:environments_camera_changelist")).content.decode()
         assert "2026-05-04 12:00 UTC" in page
         assert "no route" in page
-        assert f"?camera={other.pk}" in page
+        assert reverse("admin:environments_camera_calibrate", args=[other.pk]) in page
         assert "is singular: calibrate the camera again" in page
         assert reverse("live", args=[camera.environment.slug]) in page
 

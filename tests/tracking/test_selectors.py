@@ -98,7 +98,8 @@ def test_status_tells_what_the_worker_said_while_it_holds_the_session():
     )
 
     status = selectors.live_status(environment=camera.environment, now=T0)
-    assert status["session"] == {"id": session.pk, "state": "running", "message": "", "worker": "w1"}
+    shown = {"id": session.pk, "state": "running", "message": "", "worker": "w1", "recordings": None}
+    assert status["session"] == shown
     assert status["cameras"][0]["state"] == "offline"
     assert status["cameras"][0]["message"] == "no route to host"
 
@@ -151,6 +152,7 @@ def test_recent_events_come_newest_first_shaped_as_on_the_wire(django_assert_num
         "zone": "hall",
         "camera": None,
         "payload": {"count": 2},
+        "acknowledged": None,
     }
     assert (oldest["kind"], oldest["person"]) == ("person_appeared", None)
 

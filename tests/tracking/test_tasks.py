@@ -107,6 +107,6 @@ def test_history_expire_task_deletes_by_the_clock(environment):
 def test_beat_names_tasks_that_exist():
     app.loader.import_default_modules()
     names = {str(entry["task"]) for entry in settings.CELERY_BEAT_SCHEDULE.values()}
-    wanted = {name for name in names if name.startswith("tracking.")}
+    wanted = {name for name in names if name.startswith("tracking.tasks.")}
     assert wanted == {"tracking.tasks.expired_leases_release", "tracking.tasks.history_expire"}
     assert wanted <= set(app.tasks)

@@ -160,9 +160,7 @@ class RemappingFactory(DjangoModelFactory):
         model = Remapping
 
     before = SubFactory(CalibrationFactory)
-    after = SubFactory(
-        CalibrationFactory, camera=SelfAttribute("..before.camera"), is_active=False, version=2
-    )
+    after = SubFactory(CalibrationFactory, camera=SelfAttribute("..before.camera"), is_active=False)
     begins_at = T0
     ends_at = T0 + timedelta(hours=1)
     reached_at = T0

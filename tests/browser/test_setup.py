@@ -30,6 +30,7 @@ def celery(stack):
     stack.start_celery()
     yield
     stack.stop("celery")
+    stack.stop("worker")
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ def place() -> Iterator[Stack]:
         cleanup.callback(stack.stop_all)
         stack.start_redis()
         stack.manage("migrate", "--verbosity", "0")
-        stack.manage("create_demo", "--password", stack.password)
+        stack.manage("create_demo", f"--password={stack.password}")
         stack.manage("shell", "--verbosity", "0", "-c", STAMPED.format(password=stack.password))
         stack.start_web()
         stack.start_worker()

@@ -158,7 +158,7 @@ def stack() -> Iterator[Stack]:
         cleanup.callback(stack.stop_all)
         stack.start_redis()
         stack.manage("migrate", "--verbosity", "0")
-        stack.manage("create_demo", "--password", stack.password)
+        stack.manage("create_demo", f"--password={stack.password}")
         stack.manage("shell", "-c", f"from tests.browser import feed; feed.make({stack.password!r})")
         stack.start_web()
         yield stack
